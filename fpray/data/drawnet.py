@@ -1,0 +1,161 @@
+"""DrawNet, a DomainNet in miniature: drawn on the spot, so that a sweep needs no download.
+
+28 classes in 7 families of look-alikes, at 32 pixels, in DomainNet's six styles (Peng et al. 2019,
+arXiv:1812.01754). `real` is in-distribution and the only style with training images. It has a shortcut that
+holds in distribution only: 60 % of a class's images have the class's signature colour.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from fpray.data import base
+from fpray.data.base import Split
+from fpray.drawing import CLASSES, DRAWING_VERSION, IMAGE, STYLES, draw
+
+ID_STYLE = "real"
+OOD_STYLES = tuple(style for style in STYLES if style != ID_STYLE)
+SIGNATURE_SHARE = 0.6
+"""Share of the in-distribution images whose object has its class's signature colour."""
+
+_ID_VAL, _ID_TEST = 400, 800
+_OOD_VAL, _OOD_TEST = 150, 400
+
+TEMPLATES = (
+    "a {}.",
+    "a picture of a {}.",
+    "a photo of a {}.",
+    "clip art of a {}.",
+    "an infograph with a {}.",
+    "a painting of a {}.",
+    "a doodle of a {}.",
+    "a sketch of a {}.",
+)
+
+
+class DrawnImages:
+    """The images of one split: `pixels` is uint8, [images, 32, 32, 3]."""
+
+    def __init__(self, pixels: NDArray[np.uint8], labels: Sequence[int]) -> None:
+        self.pixels, self.labels = pixels, labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Image.Image:
+        return Image.fromarray(self.pixels[index])
+
+
+class Options(base.Options):
+    """What decides how DrawNet looks."""
+
+    seed: int = Field(0, ge=0)
+    train_images: int = Field(1000, ge=1)
+
+
+class DrawNet(base.Dataset):
+    """DrawNet, from the cache or drawn and cached (about 3 seconds, 15 MB)."""
+
+    name = "drawnet"
+    Options = Options
+
+    def __init__(self, options: base.Options) -> None:
+        if not isinstance(options, Options):
+            options = Options(**options.model_dump())
+        super().__init__(options)
+        self._seed = options.seed
+        self._sizes = {Split("id", ID_STYLE, "train"): options.train_images}
+        self._sizes |= {Split("id", ID_STYLE, "val"): _ID_VAL, Split("id", ID_STYLE, "test"): _ID_TEST}
+        for style in OOD_STYLES:
+            self._sizes |= {Split("ood", style, "val"): _OOD_VAL, Split("ood", style, "test"): _OOD_TEST}
+        key = f"{DRAWING_VERSION} {options.seed} {options.train_images}"
+        self.cache_file = cache_folder() / f"drawnet-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+        self._drawn: dict[Split, DrawnImages] | None = None
+
+    @property
+    def classes(self) -> Sequence[str]:
+        return CLASSES
+
+    @property
+    def templates(self) -> Sequence[str]:
+        return TEMPLATES
+
+    def splits(self) -> Sequence[Split]:
+        return tuple(self._sizes)
+
+    def images(self, split: Split) -> DrawnImages:
+        if self._drawn is None:
+            drawn = _load(self.cache_file, self._sizes)
+            if drawn is None:
+                drawn = {wanted: self.draw(wanted) for wanted in self._sizes}
+                _save(self.cache_file, drawn)
+            self._drawn = drawn
+        return self._drawn[split]
+
+    def draw(self, split: Split) -> DrawnImages:
+        """Draw a split afresh, without the cache. Each split has its own stream of random numbers."""
+        rng = np.random.default_rng([self._seed, crc32(split.name.encode())])
+        labels = balanced_labels(self._sizes[split], rng)
+        return draw_images(split.domain, labels, rng, SIGNATURE_SHARE if split.role == "id" else 0.0)
+
+
+def balanced_labels(count: int, rng: np.random.Generator) -> list[int]:
+    """`count` labels in random order, every class equally often (give or take one)."""
+    firsts = rng.permutation(len(CLASSES))
+    labels: list[int] = rng.permutation(np.resize(firsts, count)).tolist()
+    return labels
+
+
+def draw_images(style: str, labels: Sequence[int], rng: np.random.Generator, signature: float) -> DrawnImages:
+    """Draw one image of each label; `signature` as for `fpray.drawing.draw`."""
+    pixels = np.empty((len(labels), IMAGE, IMAGE, 3), np.uint8)
+    for row, label in zip(pixels, labels, strict=True):
+        row[:] = np.asarray(draw(style, CLASSES[label], rng, signature))
+    return DrawnImages(pixels, labels)
+
+
+def cache_folder() -> Path:
+    """`FPRAY_CACHE` if that is set, else `fpray` in the user's cache folder."""
+    if folder := os.environ.get("FPRAY_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fpray"
+
+
+def _save(file: Path, drawn: dict[Split, DrawnImages]) -> None:
+    """Write beside, then rename: of several processes that draw at once, each leaves a whole file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f"{file.stem}.{uuid.uuid4().hex}.part")
+    with beside.open("wb") as stream:
+        np.savez(
+            stream,
+            pixels=np.concatenate([images.pixels for images in drawn.values()]),
+            labels=np.concatenate([np.array(images.labels) for images in drawn.values()]),
+        )
+    beside.replace(file)
+
+
+def _load(file: Path, sizes: dict[Split, int]) -> dict[Split, DrawnImages] | None:
+    """The cached images, or None if there are none or the file is damaged (then it is drawn again)."""
+    try:
+        with np.load(file, allow_pickle=False) as cached:
+            pixels, labels = cached["pixels"], cached["labels"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    if len(pixels) != len(labels) or len(labels) != sum(sizes.values()):
+        return None
+    ends = np.cumsum(list(sizes.values()))
+    return {
+        split: DrawnImages(pixels[end - size : end], labels[end - size : end].tolist())
+        for (split, size), end in zip(sizes.items(), ends.tolist(), strict=True)
+    }

@@ -1,0 +1,63 @@
+"""What several styles share: filling a shape, soft backgrounds, and shrinking to the final size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from fpray.drawing.colour import Colour, Palette
+from fpray.drawing.pose import CANVAS, IMAGE
+from fpray.drawing.shapes.parts import Shape
+
+Pixels = NDArray[np.float32]
+
+
+def flat(points: NDArray[np.float64]) -> list[float]:
+    """Points as PIL wants them: x, y, x, y, ..."""
+    result: list[float] = points.ravel().tolist()
+    return result
+
+
+def fill(
+    pen: ImageDraw.ImageDraw, shape: Shape, colours: Palette, outline: Colour | None = None, width: int = 2
+) -> None:
+    """Draw every part in its tone, with an outline if one is given."""
+    for part in shape:
+        points = flat(part.points)
+        if part.closed:
+            pen.polygon(points, fill=colours[part.tone])
+        ink = outline if outline is not None else None if part.closed else colours[part.tone]
+        if ink is not None:
+            pen.line(points + points[:2] if part.closed else points, fill=ink, width=width, joint="curve")
+
+
+def soft_background(rng: Generator, cells: int, low: float, high: float) -> Image.Image:
+    """A blurred field of random colours between `low` and `high` (of 255), `cells` blobs a side."""
+    colours = rng.uniform(low, high, size=(cells, cells, 3)).astype(np.uint8)
+    return Image.fromarray(colours).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
+
+
+def mask(shape: Shape) -> Image.Image:
+    """The shape's silhouette: 255 inside, 0 outside."""
+    image = Image.new("L", (CANVAS, CANVAS), 0)
+    pen = ImageDraw.Draw(image)
+    for part in shape:
+        if part.closed:
+            pen.polygon(flat(part.points), fill=255)
+        else:
+            pen.line(flat(part.points), fill=255, width=2)
+    return image
+
+
+def shrink(image: Image.Image) -> Image.Image:
+    """The canvas at the final size, each pixel the mean of four."""
+    return image.reduce(CANVAS // IMAGE)
+
+
+def grainy(image: Image.Image, rng: Generator, amount: float) -> Image.Image:
+    """The image with Gaussian noise of standard deviation `amount` (of 255)."""
+    pixels: Pixels = np.asarray(image, dtype=np.float32)
+    noise = rng.standard_normal(pixels.shape, dtype=np.float32)
+    return Image.fromarray(np.clip(pixels + amount * noise, 0, 255).astype(np.uint8))

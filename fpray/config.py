@@ -1,0 +1,236 @@
+"""The sweep file: what a user asks for, checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from fpray.data import DATASETS
+from fpray.data.base import Options
+from fpray.errors import did_you_mean
+from fpray.methods import METHODS, Method, TrainedMethod
+from fpray.model import EMBEDDED
+from fpray.section import Section
+from fpray.space import Constant, Dimension, Grid, Range, Space, Values, grid_cells, is_finite
+
+
+class Model(Section):
+    """Which pre-trained CLIP: an open_clip architecture and weights, `local-dir:PATH`, or `embedded`."""
+
+    name: str = EMBEDDED
+    pretrained: str | None = None
+
+
+class Train(Section):
+    """How a trial trains. Defaults are WiSE-FT's recipe (github.com/mlfoundations/wise-ft)."""
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(512, ge=1, description="images in a step, over all workers of the trial")
+    optimizer: Literal["adamw"] = "adamw"
+    lr: Dimension | None = Field(None, description="for the methods that don't set their own")
+    weight_decay: float = Field(0.1, ge=0)
+    warmup_steps: int = Field(500, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    clip_grad_norm: float | None = Field(1.0, gt=0)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _one_or_more_seeds(cls, written: Any) -> Any:
+        seeds = tuple(written) if isinstance(written, Sequence) and not isinstance(written, str) else (written,)
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise ValueError("give one seed or more, each once")
+        return seeds
+
+
+class MethodSettings(Section):
+    """How many trials a method gets, and the search dimension of each of its hyperparameters."""
+
+    trials: int = Field(ge=1)
+
+    def space(self) -> Space:
+        """The search dimensions by name, in the order of the method's hyperparameters."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: v for name, v in values.items() if isinstance(v, Constant | Range | Values)}
+
+    def sources(self) -> tuple[str, ...]:
+        """The methods whose finished trials this one builds on; empty for a method that trains."""
+        return getattr(self, "of", ())
+
+    @model_validator(mode="after")
+    def _trials_differ(self) -> MethodSettings:
+        """As many trials as the grids have cells, where nothing else is searched."""
+        if is_finite(self.space()) and not self.sources():
+            cells = len(grid_cells(self.space()))
+            if "trials" not in self.model_fields_set:
+                return self.model_copy(update={"trials": cells})
+            if self.trials > cells:
+                raise ValueError(f"{self.trials} trials are too many: its grids and constants make only {cells}")
+        return self
+
+
+def _within(method: type[Method], name: str) -> AfterValidator:
+    """A check that every value of a dimension is one that the hyperparameter may have."""
+    field = method.Params.model_fields[name]
+    bounds = [m for m in field.metadata if not isinstance(m, Constant | Range | Values)]
+    adapter = TypeAdapter(Annotated[field.annotation, *bounds] if bounds else field.annotation)
+
+    def check(dimension: Constant | Range | Values) -> Constant | Range | Values:
+        if isinstance(dimension, Range) and get_args(field.annotation):
+            raise ValueError("takes words, so it can't be a range")
+        for value in dimension.extremes():
+            try:
+                adapter.validate_python(value)
+            except ValidationError as error:
+                raise ValueError(f"{value!r} is not allowed: {error.errors()[0]['msg'].lower()}") from None
+        return dimension
+
+    return AfterValidator(check)
+
+
+def _settings_of(method: type[Method]) -> type[MethodSettings]:
+    """The model of a method's section: one search dimension for each of its hyperparameters."""
+    fields: dict[str, Any] = {"trials": (int, Field(method.default_trials, ge=1))}
+    for name, field in method.Params.model_fields.items():
+        default = next((m for m in field.metadata if isinstance(m, Constant | Range | Values)), None)
+        if default is not None:
+            fields[name] = (Annotated[Dimension, _within(method, name)], default)
+    if method.builds_on is not None:
+        fields["of"] = (tuple[str, ...], Field(method.builds_on, min_length=1))
+    return create_model(f"{method.name} settings", __base__=MethodSettings, **fields)
+
+
+class _Methods(Section):
+    """The `methods` section: the settings of each method that the sweep compares."""
+
+    def chosen(self) -> dict[str, MethodSettings]:
+        """Settings by method, in the order of tables."""
+        return {name: getattr(self, name) for name in METHODS if getattr(self, name) is not None}
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: Any) -> dict[str, Any]:
+        return {name: settings for name, settings in serialize(self).items() if settings is not None}
+
+
+Methods = create_model(
+    "Methods", __base__=_Methods, **{name: (_settings_of(kind) | None, None) for name, kind in METHODS.items()}
+)
+
+
+class Search(Section):
+    """How trials are chosen. Both objectives are accuracies to maximise, in per cent."""
+
+    sampler: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
+    objectives: tuple[str, str] = ("id/val/top1", "ood/val/top1")
+    seed: int = Field(0, ge=0)
+    lag: int = Field(8, ge=0)
+    """A method's trial n is suggested from the results of its trials before n - lag, no more and no fewer: so it
+    does not depend on which trial happens to end first, and up to lag + 1 trials of one method run at a time."""
+    reference_point: tuple[float, float] = (0.0, 0.0)
+    """The (ID, OOD) accuracies, in per cent, above which the hypervolume of a front is measured."""
+
+    @field_validator("objectives")
+    @classmethod
+    def _validation_only(cls, objectives: tuple[str, str]) -> tuple[str, str]:
+        for objective in objectives:
+            if not objective.endswith("/val/top1"):
+                raise ValueError(f"'{objective}' is not a validation accuracy; use id/val/top1 and ood/val/top1")
+        return objectives
+
+
+class Resources(Section):
+    """What one worker of a trial needs, how many workers a trial has, and how many trials run at a time."""
+
+    cpus: float = Field(1, gt=0)
+    gpus: float = Field(0, ge=0)
+    workers: int = Field(1, ge=1)
+    concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+
+
+class Tracking(Section):
+    """Where MLflow records the sweep; without a URI, in a sqlite file in the storage folder."""
+
+    uri: str | None = None
+    experiment: str | None = Field(None, description="the sweep's name if not given")
+
+
+class Sweep(Section):
+    """A whole sweep file, resolved: every default is filled in."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    data: SerializeAsAny[Options] = Field(default_factory=dict, validate_default=True)
+    model: Model = Model()
+    train: Train = Train()
+    search: Search = Search()
+    methods: Methods = Field(default_factory=dict, validate_default=True)
+    resources: Resources = Resources()
+    storage: str = "fpray-results"
+    tracking: Tracking | None = Tracking()
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _read_data(cls, written: Any) -> Any:
+        if not isinstance(written, Mapping):
+            return written
+        name = written.get("dataset", "drawnet")
+        if name not in DATASETS:
+            raise ValueError(f"unknown dataset '{name}'; {did_you_mean(str(name), DATASETS)}")
+        return DATASETS[name].Options.model_validate(written)
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _read_methods(cls, written: Any, info: ValidationInfo) -> Any:
+        """Name every method where none is named; fill in the common learning rate; search grids by grid."""
+        written = dict.fromkeys(METHODS) if not written else written
+        if isinstance(written, Sequence) and not isinstance(written, str):
+            written = dict.fromkeys(written)
+        if not isinstance(written, Mapping):
+            raise ValueError("name the methods, each with its settings or with nothing")
+        filled = {name: {} if settings is None else settings for name, settings in written.items()}
+        for name, settings in filled.items():
+            if name in METHODS and isinstance(settings, Mapping):
+                filled[name] = cls._fill(METHODS[name], dict(settings), info)
+        return filled
+
+    @staticmethod
+    def _fill(method: type[Method], settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        train, search = info.data.get("train"), info.data.get("search")
+        if train is not None and train.lr is not None and "lr" in method.Params.model_fields:
+            settings.setdefault("lr", train.lr)
+        if search is not None and search.sampler == "grid":
+            for key, value in settings.items():
+                if isinstance(value, Mapping) and "choice" in value:
+                    settings[key] = {"grid": value["choice"]}
+        return settings
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Sweep:
+        chosen = self.methods.chosen()
+        for name, settings in chosen.items():
+            for source in settings.sources():
+                if source not in chosen:
+                    raise ValueError(f"methods.{name}.of: '{source}' is not among the sweep's methods; add it there")
+                if not issubclass(METHODS[source], TrainedMethod):
+                    raise ValueError(f"methods.{name}.of: '{source}' trains nothing; name methods that do")
+            for key, dimension in settings.space().items():
+                if self.search.sampler == "grid" and not isinstance(dimension, Constant | Grid):
+                    raise ValueError(f"methods.{name}.{key}: sampler 'grid' needs {{grid: [...]}} or a constant here")
+        if self.train.batch_size % self.resources.workers:
+            raise ValueError(
+                f"train.batch_size: {self.train.batch_size} can't be shared evenly by {self.resources.workers} workers"
+            )
+        return self

@@ -1,0 +1,50 @@
+"""Evaluation: which images of a split a classifier gets right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fpray.data.base import Split
+from fpray.data.loading import in_order
+from fpray.model import Classifier
+from fpray.records import Count
+from fpray.reference import Reference
+from fpray.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A split's features, [images, embed_dim], and whether each image was classified rightly, [images]."""
+
+    features: Tensor
+    correct: Tensor
+
+    @property
+    def count(self) -> Count:
+        return Count(correct=int(self.correct.sum()), total=len(self.correct))
+
+
+@torch.no_grad()
+def predict(
+    classifier: Classifier, reference: Reference, split: Split, runtime: Runtime, autocast: torch.dtype | None
+) -> Predictions:
+    """Classify every image of a split once, shared out over the trial's workers."""
+    classifier.eval()
+    images = reference.dataset.images(split)
+    with torch.autocast(runtime.device.type, dtype=autocast, enabled=autocast is not None):
+        features = _features(classifier, reference, split, runtime)
+        logits = classifier.head(features)
+    labels = torch.as_tensor(images.labels, device=logits.device)
+    return Predictions(features.float(), logits.argmax(dim=-1) == labels)
+
+
+def _features(classifier: Classifier, reference: Reference, split: Split, runtime: Runtime) -> Tensor:
+    if classifier.encoder is reference.classifier.encoder:
+        return reference.features(split)
+    images = reference.dataset.images(split)
+    batches = in_order(images, reference.loaded.preprocess, runtime.share_of(len(images)))
+    share = [classifier.features(x.to(runtime.device)).float() for x, _ in batches]
+    return runtime.gather(torch.cat(share), len(images))

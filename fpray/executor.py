@@ -1,0 +1,169 @@
+"""The executor: Ray Tune runs the trials, Ray Train trains them. The only module that knows both."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from ray import tune
+from ray._private.state import state as cluster_state
+from ray.tune.search import Searcher
+from upath import UPath
+
+from fpray.config import Resources, Sweep
+from fpray.errors import UserError
+from fpray.records import Record, RecordStore
+from fpray.runtime import Runtime
+from fpray.schedule import Schedule, Wait
+from fpray.trial import run_trial
+
+Work = Callable[[Record, Sweep, UPath, Runtime], None]
+
+
+def connect(address: str | None) -> None:
+    """Join the Ray cluster at `address` (or RAY_ADDRESS), or start Ray on this machine.
+
+    Raises:
+        UserError: if there is no cluster at the address.
+    """
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except ConnectionError as error:
+        raise UserError(f"can't reach a Ray cluster at '{address}': {error}".splitlines()[0]) from None
+
+
+def concurrency(resources: Resources) -> int:
+    """How many trials run at a time: what the cluster has, or can grow to, over what a trial needs.
+
+    Raises:
+        UserError: if the cluster can't hold even one trial.
+    """
+    available = dict(ray.cluster_resources())
+    for name, amount in (cluster_state.get_max_resources_from_cluster_config() or {}).items():
+        available[name] = max(available.get(name, 0), amount)
+    rooms = []
+    for name, word, each in (("CPU", "CPUs", resources.cpus), ("GPU", "GPUs", resources.gpus)):
+        need = each * resources.workers
+        if need > available.get(name, 0):
+            raise UserError(
+                f"resources: a trial needs {need:g} {word} ({resources.workers} workers with {each:g}), "
+                f"but the cluster has {available.get(name, 0):g}; ask for fewer, or add some"
+            )
+        if need:
+            rooms.append(int(available.get(name, 0) / need + 1e-9))
+    most = min(rooms)
+    return most if resources.concurrency == "auto" else min(most, resources.concurrency)
+
+
+def execute(
+    schedule: Schedule,
+    sweep: Sweep,
+    folder: UPath,
+    at_once: int,
+    on_end: Callable[[Record], None],
+    work: Work = run_trial,
+) -> None:
+    """Run every trial that the schedule deals, `at_once` at a time.
+
+    Args:
+        on_end: called in this process with the record of each trial that has ended.
+        work: what a trial does.
+    """
+    with tempfile.TemporaryDirectory(prefix="fpray-tune-") as scratch:
+        tune.Tuner(
+            tune.with_resources(_trainable(sweep, folder, work), _trial_resources(sweep.resources)),
+            tune_config=tune.TuneConfig(
+                search_alg=_Dealer(schedule, folder, on_end),
+                num_samples=max(1, schedule.planned),
+                max_concurrent_trials=at_once,
+                reuse_actors=True,
+            ),
+            # Tune keeps nothing that we need: the records are the truth.
+            run_config=tune.RunConfig(storage_path=scratch, name="sweep", verbose=0, log_to_file=False),
+        ).fit()
+
+
+class _Dealer(Searcher):
+    """Hands the schedule's trials to Tune, and their ends back."""
+
+    def __init__(self, schedule: Schedule, folder: UPath, on_end: Callable[[Record], None]) -> None:
+        super().__init__()
+        self._schedule, self._store, self._on_end = schedule, RecordStore(folder), on_end
+        self._running: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        dealt = self._schedule.next()
+        if dealt is Wait.NOTHING_LEFT:
+            return Searcher.FINISHED
+        if isinstance(dealt, Wait):
+            return None
+        self._store.write(dealt)
+        self._running[trial_id] = dealt.trial.id
+        return {"record": dealt.model_dump(mode="json")}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        record = self._store.read(self._running.pop(trial_id))
+        if record.status == "running":
+            record = failed(record, "the trial's process ended before the trial did")
+            self._store.write(record)
+        self._schedule.ended(record)
+        self._on_end(record)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: a sweep is resumed from its records."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, see `save`."""
+
+
+def failed(record: Record, error: str) -> Record:
+    """The record of a trial that ended badly."""
+    return record.model_copy(update={"status": "failed", "error": error, "ended": time.time()})
+
+
+def _trial_resources(resources: Resources) -> dict[str, float]:
+    if resources.workers == 1:
+        return {"cpu": resources.cpus, "gpu": resources.gpus}
+    # The workers have resources of their own; the process that starts them must not take those away.
+    return {"cpu": 0.01}
+
+
+def _trainable(sweep: Sweep, folder: UPath, work: Work) -> Callable[[dict[str, Any]], None]:
+    def trial(config: dict[str, Any]) -> None:
+        record, store = Record.model_validate(config["record"]), RecordStore(folder)
+        try:
+            _fit(record, sweep, folder, work)
+        except Exception:
+            # Told here and not to Tune: the process stays warm for the next trial.
+            store.write(failed(store.read(record.trial.id), traceback.format_exc()))
+
+    return trial
+
+
+def _fit(record: Record, sweep: Sweep, folder: UPath, work: Work) -> None:
+    """Train in this process with one worker (Train's local mode), in a worker group with several."""
+    resources = sweep.resources
+    alone = resources.workers == 1
+    device = torch.device("cuda" if resources.gpus else "cpu")
+
+    def loop() -> None:
+        torch.set_num_threads(max(1, int(resources.cpus)))
+        work(record, sweep, folder, Runtime(device) if alone else Runtime.of_worker_group(device))
+
+    with tempfile.TemporaryDirectory(prefix="fpray-train-") as scratch:
+        ray.train.torch.TorchTrainer(
+            loop,
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=0 if alone else resources.workers,
+                use_gpu=resources.gpus > 0,
+                resources_per_worker=None if alone else {"CPU": resources.cpus, "GPU": resources.gpus},
+            ),
+            run_config=None if alone else ray.train.RunConfig(name=record.trial.id, storage_path=scratch),
+        ).fit()

@@ -1,0 +1,82 @@
+"""What a fine-tuning method is: hyperparameters, losses, and what it leaves behind.
+
+A new method is one module in `fpray/methods/` that defines one subclass of `Method`.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.utils.data import Dataset as TorchDataset
+
+from fpray.data.base import Split
+from fpray.model import Classifier
+from fpray.reference import Reference
+from fpray.space import Log
+
+
+class Hyperparameters(BaseModel):
+    """A method's hyperparameters: each field's type and bounds, and its default search dimension beside them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Trained(Hyperparameters):
+    """Hyperparameters of every method that trains."""
+
+    # AdamW on CLIP ViT-B/16: 1e-5 is better than 3e-5 on both axes (methods' survey: TRACER vs. WiSE-FT recipe).
+    lr: Annotated[float, Field(gt=0), Log(3e-6, 3e-5)]
+
+
+class Method(nn.Module, ABC):
+    """One way to get from the reference to a fine-tuned classifier.
+
+    The parameters that require a gradient are what is trained; the loop knows no more of a method than this class.
+    """
+
+    name: ClassVar[str]
+    Params: ClassVar[type[Hyperparameters]]
+    default_trials: ClassVar[int] = 8
+    builds_on: ClassVar[tuple[str, ...] | None] = None
+    """The methods whose finished trials this one takes its `source` from by default, instead of training."""
+
+    def __init__(self, params: Hyperparameters, reference: Reference) -> None:
+        super().__init__()
+        self.params = params
+        self.reference = reference
+
+    @abstractmethod
+    def plain(self) -> Classifier:
+        """The plain encoder and head that this method leaves behind."""
+
+
+class TrainedMethod(Method):
+    """A method that trains: here a copy of the reference, encoder and head, by cross-entropy."""
+
+    classifier: Classifier
+
+    def __init__(self, params: Hyperparameters, reference: Reference) -> None:
+        super().__init__(params, reference)
+        self.classifier = copy.deepcopy(reference.classifier).requires_grad_(True)
+
+    def training_data(self, split: Split) -> TorchDataset[tuple[Tensor, int]]:
+        """Pairs (input, label) that make up an epoch: by default the split's augmented images."""
+        return self.reference.augmented(split)
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
+        """Named losses of one batch; their sum is what is minimised (plus the penalty, see `add_penalty`)."""
+        return {"cross_entropy": nn.functional.cross_entropy(self.classifier(inputs), labels)}
+
+    def add_penalty(self) -> None:
+        """Add the gradient of a penalty on the weights, if there is one, to the gradients of the losses."""
+
+    def after_step(self) -> None:
+        """Act on the weights after an optimiser step, for example project them."""
+
+    def plain(self) -> Classifier:
+        return self.classifier

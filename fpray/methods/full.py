@@ -1,0 +1,12 @@
+"""Full fine-tuning: encoder and head, cross-entropy alone."""
+
+from __future__ import annotations
+
+from fpray.methods.base import Trained, TrainedMethod
+
+
+class Full(TrainedMethod):
+    """Fine-tunes everything (the paper's FT; the recipe of WiSE-FT, arXiv 2109.01903)."""
+
+    name = "full"
+    Params = Trained

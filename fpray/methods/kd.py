@@ -1,0 +1,53 @@
+"""Knowledge distillation from the frozen reference: loss + strength * distance of the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from fpray.methods.base import Trained, TrainedMethod
+from fpray.space import Constant, Log
+
+
+class KD(TrainedMethod):
+    """Keeps the outputs near the reference's on the training images (arXiv 1503.02531; 2309.06256).
+
+    Forms of the distance, where the sources differ:
+    - `kl`: T^2 * KL(reference || model) of softmax(logits / T), mean over the batch (the authors' code, with T = 1);
+    - `mse_logits`: mean squared difference of the logits (the authors' text has the squared norm: times classes);
+    - `mse_features`: squared distance of the L2-normalised features, mean over the batch (as in Mask-Fill,
+      arXiv 2303.03052, without the mask).
+    """
+
+    name = "kd"
+
+    class Params(Trained):
+        strength: Annotated[float, Field(ge=0), Log(1e-2, 1e1)]
+        form: Annotated[Literal["kl", "mse_logits", "mse_features"], Constant("kl")]
+        temperature: Annotated[float, Field(gt=0), Constant(1.0)]
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
+        features = self.classifier.features(inputs)
+        logits = self.classifier.head(features)
+        with torch.no_grad():
+            known_features = self.reference.classifier.features(inputs)
+            known_logits = self.reference.classifier.head(known_features)
+        if self.params.form == "kl":
+            distance = kl(logits, known_logits, self.params.temperature)
+        elif self.params.form == "mse_logits":
+            distance = F.mse_loss(logits, known_logits)
+        else:
+            distance = (features - known_features).square().sum(dim=-1).mean()
+        return {"cross_entropy": F.cross_entropy(logits, labels), "distillation": self.params.strength * distance}
+
+
+def kl(logits: Tensor, reference_logits: Tensor, temperature: float) -> Tensor:
+    """T^2 * KL(softmax(reference / T) || softmax(logits / T)), mean over the batch; logits are [batch, classes]."""
+    student = F.log_softmax(logits / temperature, dim=-1)
+    teacher = F.log_softmax(reference_logits / temperature, dim=-1)
+    return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)

@@ -1,0 +1,120 @@
+"""The model: an open_clip image encoder with a linear head made from class-name prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.transforms import Compose
+
+from fpray.errors import UserError, did_you_mean
+
+EMBEDDED = "embedded"
+"""The model name of the small CLIP that fpray ships, pre-trained on DrawNet (`python -m fpray.pretrain`)."""
+
+
+@dataclass(frozen=True)
+class LoadedClip:
+    """A whole open_clip model with what goes with it."""
+
+    clip: nn.Module
+    tokenizer: Any
+    augment: Compose
+    preprocess: Compose
+
+
+class Classifier(nn.Module):
+    """An image encoder and a linear head on its L2-normalised features."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Linear) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def features(self, images: Tensor) -> Tensor:
+        """L2-normalised features, [batch, embed_dim], of preprocessed images [batch, 3, height, width]."""
+        return F.normalize(self.encoder(images), dim=-1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, [batch, classes]."""
+        return self.head(self.features(images))
+
+
+def check_model(name: str, pretrained: str | None) -> None:
+    """Find out before any trial whether a model can be loaded, without loading it.
+
+    Raises:
+        UserError: for an unknown architecture or pretrained tag, or a folder that is not there.
+    """
+    if name == EMBEDDED or name.startswith("hf-hub:"):
+        return
+    if name.startswith("local-dir:"):
+        folder = Path(name.removeprefix("local-dir:"))
+        if not (folder / "open_clip_config.json").is_file():
+            raise UserError(f"model.name: no open_clip_config.json in '{folder}'; 'local-dir:' needs that folder")
+        return
+    if name not in open_clip.list_models():
+        raise UserError(f"model.name: unknown model '{name}'; {did_you_mean(name, open_clip.list_models())}")
+    if pretrained is None:
+        raise UserError(f"model.pretrained: say which weights of '{name}' to start from, for example 'openai'")
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if pretrained not in tags and not Path(pretrained).is_file():
+        raise UserError(
+            f"model.pretrained: '{pretrained}' is neither a file nor a tag of '{name}'; {did_you_mean(pretrained, tags)}"
+        )
+
+
+def load_clip(name: str, pretrained: str | None, device: torch.device) -> LoadedClip:
+    """Load an open_clip model in fp32, its tokenizer and its transforms; missing weights are an error."""
+    if name == EMBEDDED:
+        name, pretrained = f"local-dir:{files('fpray') / 'models' / 'drawnet'}", None
+    clip, augment, preprocess = open_clip.create_model_and_transforms(
+        name,
+        pretrained=pretrained,
+        device=device,
+        require_pretrained=True,
+        # OpenAI's weights were trained with quick-GELU; open_clip only warns when it is missing.
+        force_quick_gelu=pretrained == "openai",
+    )
+    return LoadedClip(clip.eval().requires_grad_(False), open_clip.get_tokenizer(name), augment, preprocess)
+
+
+@torch.no_grad()
+def zero_shot_head(loaded: LoadedClip, classes: Sequence[str], templates: Sequence[str]) -> nn.Linear:
+    """The head whose logits are CLIP's own zero-shot logits.
+
+    Row c is the mean text embedding of class c over the templates, re-normalised, times exp(logit_scale);
+    the bias is 0 (github.com/mlfoundations/wise-ft, `src/models/zeroshot.py`).
+    """
+    device = loaded.clip.logit_scale.device
+    prompts = [template.replace("{}", name) for name in classes for template in templates]
+    chunks = [
+        loaded.clip.encode_text(loaded.tokenizer(prompts[i : i + 256]).to(device), normalize=True)
+        for i in range(0, len(prompts), 256)
+    ]
+    rows = F.normalize(torch.cat(chunks).view(len(classes), len(templates), -1).mean(dim=1), dim=-1)
+    head = nn.Linear(rows.shape[1], rows.shape[0], device=device)
+    head.weight.copy_(rows * loaded.clip.logit_scale.exp())
+    head.bias.zero_()
+    return head
+
+
+def weights_of(classifier: Classifier) -> dict[str, Tensor]:
+    """The classifier's weights, under keys that plain open_clip knows (`visual.*`) and `head.*`."""
+    encoder = {f"visual.{key}": value for key, value in classifier.encoder.state_dict().items()}
+    head = {f"head.{key}": value for key, value in classifier.head.state_dict().items()}
+    return {key: value.detach().cpu().contiguous() for key, value in (encoder | head).items()}
+
+
+def load_weights(classifier: Classifier, weights: Mapping[str, Tensor]) -> None:
+    """Put weights from `weights_of` into a classifier of the same architecture."""
+    classifier.load_state_dict(
+        {key.replace("visual.", "encoder.", 1): value for key, value in weights.items()}, strict=True
+    )

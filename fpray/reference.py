@@ -1,0 +1,48 @@
+"""The reference: the frozen pre-trained model on the sweep's data, from which every method starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+
+from fpray.data.base import Dataset, Split
+from fpray.data.loading import Transformed, in_order
+from fpray.model import Classifier, LoadedClip, load_clip, zero_shot_head
+
+
+@dataclass
+class Reference:
+    """What a method may build on: both towers, tokenizer, classes, templates, and the zero-shot classifier.
+
+    Nothing here is ever changed by a trial: the trials that follow in the same process share it.
+    """
+
+    loaded: LoadedClip
+    dataset: Dataset
+    classifier: Classifier
+    device: torch.device
+    _features: dict[Split, Tensor] = field(default_factory=dict)
+
+    def augmented(self, split: Split) -> TorchDataset[tuple[Tensor, int]]:
+        """The split's images through open_clip's training transform, with labels."""
+        return Transformed(self.dataset.images(split), self.loaded.augment)
+
+    @torch.no_grad()
+    def features(self, split: Split) -> Tensor:
+        """The reference's features, [images, embed_dim], of a split: computed once in a process, then kept."""
+        if split not in self._features:
+            images = self.dataset.images(split)
+            batches = in_order(images, self.loaded.preprocess, range(len(images)))
+            self._features[split] = torch.cat([self.classifier.features(x.to(self.device)) for x, _ in batches])
+        return self._features[split]
+
+
+def load_reference(name: str, pretrained: str | None, dataset: Dataset, device: torch.device) -> Reference:
+    """Load the pre-trained model and make its zero-shot classifier for the dataset's classes."""
+    loaded = load_clip(name, pretrained, device)
+    head = zero_shot_head(loaded, dataset.classes, dataset.templates)
+    classifier = Classifier(loaded.clip.visual, head).eval().requires_grad_(False)
+    return Reference(loaded, dataset, classifier, device)

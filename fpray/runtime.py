@@ -1,0 +1,59 @@
+"""Where a trial's loop runs: alone in one process, or as one of several Train workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ray.train
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """This process's place among a trial's workers. The loop is the same code for one and for many."""
+
+    device: torch.device
+    rank: int = 0
+    world_size: int = 1
+
+    @classmethod
+    def of_worker_group(cls, device: torch.device) -> Runtime:
+        """The runtime of a Ray Train worker, whose process group Train has set up."""
+        context = ray.train.get_context()
+        return cls(device, context.get_world_rank(), context.get_world_size())
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this worker writes the trial's files."""
+        return self.rank == 0
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """The module with its gradients averaged over the workers."""
+        return module if self.world_size == 1 else DistributedDataParallel(module)
+
+    def share_of(self, size: int) -> range:
+        """The indices in [0, size) that this worker evaluates; no index belongs to two workers."""
+        return range(self.rank, size, self.world_size)
+
+    def gather(self, share: Tensor, size: int) -> Tensor:
+        """Rows computed by all the workers, [size, ...], each worker giving those of `share_of(size)`."""
+        if self.world_size == 1:
+            return share
+        whole = torch.zeros(size, *share.shape[1:], dtype=share.dtype, device=share.device)
+        whole[self.rank :: self.world_size] = share
+        dist.all_reduce(whole)
+        return whole
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a tensor over the workers."""
+        if self.world_size > 1:
+            dist.all_reduce(value)
+        return value / self.world_size
+
+    def wait_for_all(self) -> None:
+        """Let no worker go on before all have come here."""
+        if self.world_size > 1:
+            dist.barrier()

@@ -1,0 +1,55 @@
+"""The storage folder: a local path or any fsspec address, where a file is there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from upath import UPath
+
+from fpray.errors import UserError
+
+
+def open_storage(address: str) -> UPath:
+    """The storage folder, made if need be.
+
+    Raises:
+        UserError: if it can't be made or written to.
+    """
+    folder = UPath(address)
+    folder = folder.absolute() if is_local(folder) else folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / ".writable", b"")
+        (folder / ".writable").unlink()
+    except (OSError, ValueError, ImportError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"storage: can't write to '{address}': {reason.lower()}; choose another folder") from None
+    return folder
+
+
+def is_local(path: UPath) -> bool:
+    """Whether the path is on this machine's file system."""
+    return path.protocol in ("", "file", "local")
+
+
+def write_whole(path: UPath, content: bytes) -> None:
+    """Write a file so that a reader (or a crash) finds the old content or the new, never a part.
+
+    An object store's upload has that property by itself; elsewhere the file is written beside, then renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not is_local(path):
+        path.write_bytes(content)
+        return
+    beside = f"{path.path}.{os.getpid()}.part"
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path.path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(beside)
+        raise

@@ -1,0 +1,110 @@
+"""Reading a sweep file: YAML, overrides, and every mistake as one sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from fpray.config import Sweep
+from fpray.errors import UserError
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which `1e-4` is a number, as in YAML 1.2, and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            raise yaml.constructor.ConstructorError(None, None, "a key stands here twice", node.start_mark)
+        return mapping
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def default_file() -> Path:
+    """The embedded example, `sweeps/quickstart.yaml`: in the package, or beside it in a checkout."""
+    packaged = Path(str(files("fpray"))) / "sweeps" / "quickstart.yaml"
+    return packaged if packaged.is_file() else Path(str(files("fpray"))).parent / "sweeps" / "quickstart.yaml"
+
+
+def read_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
+    """Read, override and check a sweep file.
+
+    Args:
+        path: the YAML file; the sweep is named after it where the file gives no `name`.
+        overrides: `key=value` with dotted keys and YAML values, e.g. `methods.l2.strength={log: [1e-3, 1]}`.
+
+    Raises:
+        UserError: for the first mistake found, with the key or line that is wrong and what to change.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UserError(f"can't read the sweep file '{path}': {(error.strerror or str(error)).lower()}") from None
+    content = _parse(text, str(path))
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a sweep file is a list of 'key: value' lines")
+    content.setdefault("name", path.stem)
+    for override in overrides:
+        _override(content, override)
+    return check_sweep(content, str(path))
+
+
+def check_sweep(content: dict[str, Any], origin: str) -> Sweep:
+    """Check the content of a sweep file that came from `origin`."""
+    try:
+        return Sweep.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {_sentence(error)}") from None
+
+
+def dump_sweep(sweep: Sweep) -> str:
+    """The resolved sweep as YAML that reads back to the same sweep."""
+    return yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=110)
+
+
+def _parse(text: str, origin: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{origin}{line}: not valid YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{origin}: not valid YAML: {error}".splitlines()[0]) from None
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set {override}: write it as key=value, for example train.epochs=4")
+    *parents, last = key.split(".")
+    section = content
+    for parent in parents:
+        if not isinstance(section.get(parent), dict):
+            section[parent] = {}
+        section = section[parent]
+    section[last] = _parse(value, f"--set {key}")
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first of pydantic's complaints, as a sentence that starts with the key."""
+    first = error.errors()[0]
+    place, cause = list(first["loc"]), first.get("ctx", {}).get("error")
+    if isinstance(cause, ValidationError):  # raised by a section that was validated inside a validator
+        first = cause.errors()[0]
+        place += first["loc"]
+    message = first["msg"].removeprefix("Value error, ")
+    where = ".".join(str(part) for part in place)
+    return f"{where}: {message[:1].lower() + message[1:]}" if where else message

@@ -1,0 +1,131 @@
+"""The training loop: the same for every method, and for one worker or many."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from fpray.checkpoint import Checkpoint
+from fpray.config import Train
+from fpray.data.base import Split
+from fpray.data.loading import EpochBatches
+from fpray.evaluate import predict
+from fpray.methods import TrainedMethod
+from fpray.records import Count, Epoch
+from fpray.runtime import Runtime
+
+
+class TrainingFailed(RuntimeError):
+    """A trial can't go on, and would not on another try either."""
+
+
+def train(
+    method: TrainedMethod,
+    settings: Train,
+    seed: int,
+    splits: Sequence[Split],
+    runtime: Runtime,
+    checkpoint: Checkpoint | None,
+    keep: Callable[[Checkpoint], None],
+) -> tuple[Epoch, ...]:
+    """Train a method in place, from a checkpoint on if there is one.
+
+    Args:
+        splits: the dataset's; `id/train` is trained on, the validation splits are evaluated after each epoch.
+        keep: called by the main worker with the checkpoint of each epoch.
+
+    Returns:
+        What each epoch gave, those before the checkpoint included.
+
+    Raises:
+        TrainingFailed: if the loss is no longer finite.
+    """
+    data = method.training_data(next(s for s in splits if s.part == "train"))
+    validation = [s for s in splits if s.part == "val"]
+    batches = EpochBatches(len(data), settings.batch_size, seed, runtime.rank, runtime.world_size)  # type: ignore[arg-type]
+    loader = DataLoader(data, batch_sampler=batches)
+    trained = [p for p in method.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=method.params.lr, weight_decay=settings.weight_decay)
+    history = () if checkpoint is None else checkpoint.history
+    if checkpoint is not None:
+        checkpoint.restore(method, optimizer)
+    losses_of = runtime.parallel(method)
+    for epoch in range(len(history), settings.epochs):
+        started = time.monotonic()
+        # Seeded anew each epoch: then an interrupted trial draws the same numbers (augmentation, dropout).
+        torch.manual_seed((seed * 1_000_003 + epoch) * 1009 + runtime.rank)
+        batches.epoch = epoch
+        method.train()
+        losses = _train_epoch(method, losses_of, loader, optimizer, trained, settings, epoch * len(batches), runtime)
+        if not all(math.isfinite(value) for value in losses.values()):
+            raise TrainingFailed(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
+        counts = _validate(method, validation, runtime, settings)
+        history += (
+            Epoch(
+                epoch=epoch + 1,
+                step=(epoch + 1) * len(batches),
+                lr=optimizer.param_groups[0]["lr"],
+                losses=losses,
+                validation=counts,
+                images=len(batches) * batches.batch_size,
+                seconds=time.monotonic() - started,
+                ended=time.time(),
+            ),
+        )
+        if runtime.is_main:
+            keep(Checkpoint.of(method, optimizer, history))
+        runtime.wait_for_all()
+    return history
+
+
+def _train_epoch(
+    method: TrainedMethod,
+    losses_of: torch.nn.Module,
+    loader: DataLoader[tuple[Tensor, int]],
+    optimizer: torch.optim.Optimizer,
+    trained: list[torch.nn.Parameter],
+    settings: Train,
+    steps_before: int,
+    runtime: Runtime,
+) -> dict[str, float]:
+    """One epoch of steps; the mean of each loss."""
+    sums: dict[str, Tensor] = {}
+    total = settings.epochs * len(loader)
+    for step, (inputs, labels) in enumerate(loader, start=steps_before):
+        for group in optimizer.param_groups:
+            group["lr"] = method.params.lr * lr_factor(step, total, settings)
+        with torch.autocast(runtime.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            losses = losses_of(inputs.to(runtime.device), labels.to(runtime.device))
+        optimizer.zero_grad(set_to_none=True)
+        sum(losses.values()).backward()
+        method.add_penalty()
+        if settings.clip_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(trained, settings.clip_grad_norm)
+        optimizer.step()
+        method.after_step()
+        for name, loss in losses.items():
+            sums[name] = sums.get(name, 0) + loss.detach().float()
+    return {name: float(runtime.mean(value)) / len(loader) for name, value in sums.items()}
+
+
+def lr_factor(step: int, total: int, settings: Train) -> float:
+    """The learning rate at a step (from 0), as a share of its peak: linear warm-up, then cosine to 0 or constant.
+
+    Warm-up takes at most a tenth of a short training, so that the peak is reached.
+    """
+    warmup = min(settings.warmup_steps, total // 10)
+    if step < warmup:
+        return (step + 1) / warmup
+    if settings.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def _validate(method: TrainedMethod, splits: Sequence[Split], runtime: Runtime, settings: Train) -> dict[str, Count]:
+    autocast = torch.bfloat16 if settings.precision == "bf16" else None
+    return {s.name: predict(method.classifier, method.reference, s, runtime, autocast).count for s in splits}

@@ -1,0 +1,138 @@
+"""A trial: from its configuration to its record."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from upath import UPath
+
+from fpray import __version__
+from fpray.checkpoint import Checkpoint, newest_checkpoint
+from fpray.config import Model, Sweep
+from fpray.data import DATASETS
+from fpray.data.base import Options
+from fpray.evaluate import Predictions, predict
+from fpray.methods import METHODS, Method, TrainedMethod
+from fpray.methods.wise_ft import WiseFT
+from fpray.model import Classifier, weights_of
+from fpray.movement import linear_cka, weight_distance
+from fpray.records import Cost, Epoch, Movement, Provenance, Record, RecordStore
+from fpray.reference import Reference, load_reference
+from fpray.runtime import Runtime
+from fpray.train import train
+
+PACKAGES = ("ray", "torch", "open_clip_torch", "peft", "optuna")
+
+
+@functools.lru_cache(maxsize=1)
+def warm_reference(model: Model, data: Options, device: torch.device) -> Reference:
+    """The reference of a sweep, loaded once in a process and kept for the trials that follow there."""
+    return load_reference(model.name, model.pretrained, DATASETS[data.dataset](data), device)
+
+
+def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
+    """Run a trial, or go on with it from its newest checkpoint, and write its record and weights.
+
+    Args:
+        record: the trial's record as it was when the trial was (re)started.
+        folder: the sweep's.
+    """
+    store, trial = RecordStore(folder), record.trial
+    reference = warm_reference(sweep.model, sweep.data, runtime.device)
+    record = record.model_copy(update={"attempt": record.attempt + 1, "provenance": provenance(runtime.device)})
+    method = build_method(record, reference, store)
+    if isinstance(method, TrainedMethod):
+        record = _train(method, record, sweep, store, runtime)
+    else:
+        write(store, record, runtime)
+    classifier = method.plain()
+    predictions = _evaluate(classifier, reference, runtime, sweep)
+    if not runtime.is_main:
+        return
+    store.write_weights(trial.id, weights_of(classifier))
+    store.write_correct(trial.id, {s: p.correct.cpu().numpy() for s, p in predictions.items() if s.endswith("/test")})
+    now = time.time()
+    store.write(
+        record.model_copy(
+            update={
+                "status": "finished",
+                "ended": now,
+                "results": {split: p.count for split, p in predictions.items()},
+                "movement": _movement(classifier, reference, predictions),
+                "cost": _cost(record.history, now - record.started),
+            }
+        )
+    )
+
+
+def build_method(record: Record, reference: Reference, store: RecordStore) -> Method:
+    """The trial's method, ready to train or, if it builds on another trial, with that trial's weights."""
+    kind = METHODS[record.trial.method]
+    torch.manual_seed(record.trial.seed)  # LoRA's A matrices start at random
+    method = kind(kind.Params.model_validate(record.trial.params), reference)
+    if isinstance(method, WiseFT):
+        method.take_source(store.read_weights(method.params.source))
+    return method
+
+
+def write(store: RecordStore, record: Record, runtime: Runtime) -> None:
+    if runtime.is_main:
+        store.write(record)
+
+
+def _train(method: TrainedMethod, record: Record, sweep: Sweep, store: RecordStore, runtime: Runtime) -> Record:
+    folder = store.trial_folder(record.trial.id) / "checkpoint"
+    checkpoint = newest_checkpoint(folder)
+    if checkpoint is not None:
+        record = record.model_copy(update={"history": checkpoint.history})
+    write(store, record, runtime)
+
+    def keep(checkpoint: Checkpoint) -> None:
+        checkpoint.write(folder)
+        store.write(record.model_copy(update={"history": checkpoint.history}))
+
+    splits = method.reference.dataset.splits()
+    history = train(method, sweep.train, record.trial.seed, splits, runtime, checkpoint, keep)
+    return record.model_copy(update={"history": history})
+
+
+def _evaluate(classifier: Classifier, reference: Reference, runtime: Runtime, sweep: Sweep) -> dict[str, Predictions]:
+    autocast = torch.bfloat16 if sweep.train.precision == "bf16" else None
+    splits = [s for s in reference.dataset.splits() if s.part != "train"]
+    return {s.name: predict(classifier, reference, s, runtime, autocast) for s in splits}
+
+
+def _movement(classifier: Classifier, reference: Reference, predictions: Mapping[str, Predictions]) -> Movement:
+    distance, relative = weight_distance(classifier, reference.classifier)
+    validation = [s for s in reference.dataset.splits() if s.part == "val"]
+    cka = {s.name: linear_cka(predictions[s.name].features, reference.features(s)) for s in validation}
+    return Movement(distance=distance, relative_distance=relative, cka=cka)
+
+
+def _cost(history: tuple[Epoch, ...], seconds: float) -> Cost:
+    images, training = sum(e.images for e in history), sum(e.seconds for e in history)
+    return Cost(seconds=seconds, images=images, images_per_second=images / training if training else 0.0)
+
+
+@functools.cache
+def provenance(device: torch.device) -> Provenance:
+    """What this process runs on and with."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return Provenance(
+        versions={"fpray": __version__} | {p: version(p) for p in PACKAGES}, commit=_commit(), device=name
+    )
+
+
+def _commit() -> str | None:
+    """The git commit of fpray's checkout, marked when it has changes; None for an installed package."""
+    here = Path(__file__).parent
+    if not (here.parent / ".git").exists():
+        return None
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    return done.stdout.strip() or None

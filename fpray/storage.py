@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+from pathlib import Path
 
 from upath import UPath
 
@@ -42,14 +42,13 @@ def write_whole(path: UPath, content: bytes) -> None:
     if not is_local(path):
         path.write_bytes(content)
         return
-    beside = f"{path.path}.{os.getpid()}.part"
+    beside = Path(f"{path.path}.{os.getpid()}.part")
     try:
-        with open(beside, "wb") as file:
+        with beside.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path.path)
+        beside.replace(path.path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(beside)
+        beside.unlink(missing_ok=True)
         raise

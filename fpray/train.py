@@ -20,7 +20,7 @@ from fpray.records import Count, Epoch
 from fpray.runtime import Runtime
 
 
-class TrainingFailed(RuntimeError):
+class TrainingError(RuntimeError):
     """A trial can't go on, and would not on another try either."""
 
 
@@ -43,7 +43,7 @@ def train(
         What each epoch gave, those before the checkpoint included.
 
     Raises:
-        TrainingFailed: if the loss is no longer finite.
+        TrainingError: if the loss is no longer finite.
     """
     data = method.training_data(next(s for s in splits if s.part == "train"))
     validation = [s for s in splits if s.part == "val"]
@@ -63,7 +63,7 @@ def train(
         method.train()
         losses = _train_epoch(method, losses_of, loader, optimizer, trained, settings, epoch * len(batches), runtime)
         if not all(math.isfinite(value) for value in losses.values()):
-            raise TrainingFailed(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
+            raise TrainingError(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
         counts = _validate(method, validation, runtime, settings)
         history += (
             Epoch(

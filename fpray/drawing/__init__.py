@@ -10,7 +10,7 @@ from fpray.drawing.pose import IMAGE
 from fpray.drawing.shapes import CLASSES, FAMILIES, shape_of
 from fpray.drawing.styles import STYLES
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Goes up with every change that alters a picture, so that no stale cache is read."""
 
 __all__ = ["CLASSES", "DRAWING_VERSION", "FAMILIES", "IMAGE", "STYLES", "draw"]

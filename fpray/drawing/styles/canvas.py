@@ -33,10 +33,21 @@ def fill(
             pen.line(points + points[:2] if part.closed else points, fill=ink, width=width, joint="curve")
 
 
-def soft_background(rng: Generator, cells: int, low: float, high: float) -> Image.Image:
-    """A blurred field of random colours between `low` and `high` (of 255), `cells` blobs a side."""
-    colours = rng.uniform(low, high, size=(cells, cells, 3)).astype(np.uint8)
-    return Image.fromarray(colours).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
+def soft_background(rng: Generator, cells: int, level: float) -> Image.Image:
+    """A blurred field of dull colours, `cells` blobs a side, about the lightness `level` in [0, 1]."""
+    colours = (
+        255 * level
+        + rng.uniform(-40, 40, size=(cells, cells, 1))
+        + rng.uniform(-28, 28, size=(cells, cells, 3))
+    )
+    return Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8)).resize(
+        (CANVAS, CANVAS), Image.Resampling.BICUBIC
+    )
+
+
+def standing_out(level: float) -> tuple[float, float]:
+    """The range of an object's value (of HSV) that shows before a background of this lightness."""
+    return (0.25, 0.65) if level > 0.5 else (0.7, 1.0)
 
 
 def mask(shape: Shape) -> Image.Image:

@@ -9,16 +9,17 @@ from PIL import Image, ImageDraw
 from fpray.drawing.colour import palette
 from fpray.drawing.pose import CANVAS, posed
 from fpray.drawing.shapes.parts import Shape
-from fpray.drawing.styles.canvas import fill, shrink, soft_background
+from fpray.drawing.styles.canvas import fill, shrink, soft_background, standing_out
 
 _STROKES = 260
 
 
 def draw_painting(shape: Shape, rng: Generator, hue: float) -> Image.Image:
     """Draw in this style; `hue` is the object's."""
-    under = soft_background(rng, int(rng.integers(2, 4)), 50, 210)
-    placed = posed(shape, rng, size=(0.65, 0.95), turn=20, drift=0.08)
-    fill(ImageDraw.Draw(under), placed, palette(rng, hue, (0.3, 0.9), (0.3, 0.95)))
+    level = rng.uniform(0.2, 0.8)
+    under = soft_background(rng, int(rng.integers(2, 4)), level)
+    placed = posed(shape, rng, size=(0.7, 0.98), turn=20, drift=0.08)
+    fill(ImageDraw.Draw(under), placed, palette(rng, hue, (0.4, 0.9), standing_out(level)))
     seen = np.asarray(under)
     picture = under.copy()
     pen = ImageDraw.Draw(picture)

@@ -20,9 +20,7 @@ TINY = Recipe(real_images=30, images=30, epochs=1, batch_size=60)
 
 
 def load(folder: Path) -> torch.nn.Module:
-    model, _, preprocess = open_clip.create_model_and_transforms(
-        f"local-dir:{folder}", require_pretrained=True
-    )
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}", require_pretrained=True)
     tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(["a photo of a mug."])
     assert tokens.shape == (1, 16)
     assert model.encode_text(tokens).shape == (1, 128)

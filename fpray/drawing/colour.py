@@ -15,9 +15,7 @@ Palette = dict[Tone, Colour]
 
 def from_hsv(hue: float, saturation: float, value: float) -> Colour:
     """A colour from hue (in turns, any real number), saturation and value in [0, 1]."""
-    red, green, blue = colorsys.hsv_to_rgb(
-        hue % 1.0, min(max(saturation, 0.0), 1.0), min(max(value, 0.0), 1.0)
-    )
+    red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, min(max(saturation, 0.0), 1.0), min(max(value, 0.0), 1.0))
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
@@ -31,9 +29,7 @@ def signature_hue(class_name: str) -> float:
     return sibling / 4 + family / len(CLASSES)
 
 
-def palette(
-    rng: Generator, hue: float, saturation: tuple[float, float], value: tuple[float, float]
-) -> Palette:
+def palette(rng: Generator, hue: float, saturation: tuple[float, float], value: tuple[float, float]) -> Palette:
     """The colours of one object: its body, shadows, lights, and an accent of another hue."""
     s, v = rng.uniform(*saturation), rng.uniform(*value)
     return {

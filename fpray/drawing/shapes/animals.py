@@ -15,13 +15,9 @@ def _face(rng: Generator, y: float, apart: float = 0.12) -> Shape:
 def cat(rng: Generator) -> Shape:
     """Pointed ears and whiskers."""
     wide, tip = rng.uniform(0.28, 0.34), rng.uniform(0.08, 0.16)
-    ears = [
-        polygon((0.5 + s * wide, 0.5), (0.5 + s * wide * 0.95, tip), (0.5 + s * 0.06, 0.33)) for s in (-1, 1)
-    ]
+    ears = [polygon((0.5 + s * wide, 0.5), (0.5 + s * wide * 0.95, tip), (0.5 + s * 0.06, 0.33)) for s in (-1, 1)]
     whiskers = [
-        line((0.5 + s * 0.12, y), (0.5 + s * 0.44, y + d))
-        for s in (-1, 1)
-        for y, d in ((0.66, -0.05), (0.7, 0.04))
+        line((0.5 + s * 0.12, y), (0.5 + s * 0.44, y + d)) for s in (-1, 1) for y, d in ((0.66, -0.05), (0.7, 0.04))
     ]
     nose = polygon((0.45, 0.61), (0.55, 0.61), (0.5, 0.67), tone="accent")
     return [*ears, ellipse(0.5, 0.58, wide, 0.29), *_face(rng, 0.5), nose, *whiskers]

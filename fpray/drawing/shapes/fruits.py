@@ -58,9 +58,7 @@ def lemon(rng: Generator) -> Shape:
     """An ellipse that runs out in two points."""
     wide, tall = rng.uniform(0.28, 0.32), rng.uniform(0.2, 0.25)
     tips = [
-        polygon(
-            (0.5 + s * (wide - 0.06), 0.42), (0.5 + s * (wide + 0.13), 0.5), (0.5 + s * (wide - 0.06), 0.58)
-        )
+        polygon((0.5 + s * (wide - 0.06), 0.42), (0.5 + s * (wide + 0.13), 0.5), (0.5 + s * (wide - 0.06), 0.58))
         for s in (-1, 1)
     ]
     return [

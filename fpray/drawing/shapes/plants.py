@@ -43,9 +43,7 @@ def tulip(rng: Generator) -> Shape:
         (0.5 - half, low - 0.1),
     )
     leaves = [
-        polygon(
-            (0.5, 0.93), (0.5 + s * 0.2, 0.74), (0.5 + s * 0.25, 0.52), (0.5 + s * 0.07, 0.7), tone="accent"
-        )
+        polygon((0.5, 0.93), (0.5 + s * 0.2, 0.74), (0.5 + s * 0.25, 0.52), (0.5 + s * 0.07, 0.7), tone="accent")
         for s in (-1, 1)
     ]
     return [box(0.475, low, 0.525, 0.94, tone="dark"), *leaves, cup]

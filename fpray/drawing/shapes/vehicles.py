@@ -20,9 +20,7 @@ def car(rng: Generator) -> Shape:
     """Low, with a cabin in the middle of bonnet and boot."""
     roof, front = rng.uniform(0.3, 0.38), rng.uniform(0.2, 0.3)
     cabin = polygon((front, 0.52), (front + 0.12, roof), (0.66, roof), (0.8, 0.52))
-    window = polygon(
-        (front + 0.06, 0.51), (front + 0.14, roof + 0.05), (0.63, roof + 0.05), (0.72, 0.51), tone="light"
-    )
+    window = polygon((front + 0.06, 0.51), (front + 0.14, roof + 0.05), (0.63, roof + 0.05), (0.72, 0.51), tone="light")
     body = polygon((0.04, 0.56), (0.12, 0.51), (0.88, 0.51), (0.96, 0.58), (0.96, 0.72), (0.04, 0.72))
     return [cabin, body, window, *_wheels(rng, 0.25, 0.75)]
 
@@ -31,9 +29,7 @@ def van(rng: Generator) -> Shape:
     """High and closed, with one window behind a slanting front."""
     roof, nose = rng.uniform(0.24, 0.32), rng.uniform(0.14, 0.22)
     body = polygon((0.05, 0.72), (0.05, 0.55), (nose, 0.5), (nose + 0.13, roof), (0.92, roof), (0.95, 0.72))
-    window = polygon(
-        (nose + 0.07, 0.49), (nose + 0.15, roof + 0.06), (0.44, roof + 0.06), (0.44, 0.49), tone="light"
-    )
+    window = polygon((nose + 0.07, 0.49), (nose + 0.15, roof + 0.06), (0.44, roof + 0.06), (0.44, 0.49), tone="light")
     return [body, window, *_wheels(rng, 0.26, 0.76)]
 
 
@@ -51,7 +47,6 @@ def bus(rng: Generator) -> Shape:
     roof, count = rng.uniform(0.24, 0.32), int(rng.integers(4, 6))
     pitch = 0.86 / count
     windows = [
-        box(0.08 + i * pitch, roof + 0.08, 0.08 + (i + 0.72) * pitch, roof + 0.23, tone="light")
-        for i in range(count)
+        box(0.08 + i * pitch, roof + 0.08, 0.08 + (i + 0.72) * pitch, roof + 0.23, tone="light") for i in range(count)
     ]
     return [box(0.03, roof, 0.97, 0.72), *windows, *_wheels(rng, 0.22, 0.77)]

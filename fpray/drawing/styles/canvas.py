@@ -35,14 +35,8 @@ def fill(
 
 def soft_background(rng: Generator, cells: int, level: float) -> Image.Image:
     """A blurred field of dull colours, `cells` blobs a side, about the lightness `level` in [0, 1]."""
-    colours = (
-        255 * level
-        + rng.uniform(-40, 40, size=(cells, cells, 1))
-        + rng.uniform(-28, 28, size=(cells, cells, 3))
-    )
-    return Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8)).resize(
-        (CANVAS, CANVAS), Image.Resampling.BICUBIC
-    )
+    colours = 255 * level + rng.uniform(-40, 40, size=(cells, cells, 1)) + rng.uniform(-28, 28, size=(cells, cells, 3))
+    return Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8)).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
 
 
 def standing_out(level: float) -> tuple[float, float]:

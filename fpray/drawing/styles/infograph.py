@@ -13,15 +13,11 @@ from fpray.drawing.styles.canvas import fill, shrink
 
 def draw_infograph(shape: Shape, rng: Generator, hue: float) -> Image.Image:
     """Draw in this style; `hue` is the object's."""
-    picture = Image.new(
-        "RGB", (CANVAS, CANVAS), from_hsv(rng.random(), rng.uniform(0, 0.15), rng.uniform(0.9, 1.0))
-    )
+    picture = Image.new("RGB", (CANVAS, CANVAS), from_hsv(rng.random(), rng.uniform(0, 0.15), rng.uniform(0.9, 1.0)))
     pen = ImageDraw.Draw(picture)
     for _ in range(int(rng.integers(3, 7))):
         x, y, w, h = rng.uniform((-6, -6, 8, 3), (CANVAS, CANVAS, 28, 9))
-        pen.rectangle(
-            (x, y, x + w, y + h), fill=from_hsv(rng.random(), rng.uniform(0.3, 0.8), rng.uniform(0.5, 0.95))
-        )
+        pen.rectangle((x, y, x + w, y + h), fill=from_hsv(rng.random(), rng.uniform(0.3, 0.8), rng.uniform(0.5, 0.95)))
     for _ in range(int(rng.integers(3, 7))):
         x, y = rng.uniform(0, CANVAS - 12, size=2)
         for word in range(int(rng.integers(2, 6))):

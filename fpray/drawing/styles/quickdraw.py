@@ -21,8 +21,6 @@ def draw_quickdraw(shape: Shape, rng: Generator, hue: float) -> Image.Image:
         # In a hurry one leaves out details, seldom the body.
         if rng.random() < (0.25 if small else 0.04):
             continue
-        points = shaken(
-            halved(stroke(part)[:: 2 if len(part.points) > 10 else 1]), rng, shake * (0.5 if small else 1)
-        )
+        points = shaken(halved(stroke(part)[:: 2 if len(part.points) > 10 else 1]), rng, shake * (0.5 if small else 1))
         pen.line(flat(points + rng.normal(0, 0.8, size=2)), fill=0, width=2, joint="curve")
     return shrink(picture).convert("RGB")

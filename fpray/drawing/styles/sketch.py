@@ -28,7 +28,5 @@ def draw_sketch(shape: Shape, rng: Generator, hue: float) -> Image.Image:
     for part in placed:
         points = halved(stroke(part))
         for _ in range(2):
-            pen.line(
-                flat(shaken(points, rng, 0.7)), fill=int(np.clip(lead + rng.normal(0, 15), 0, 200)), width=1
-            )
+            pen.line(flat(shaken(points, rng, 0.7)), fill=int(np.clip(lead + rng.normal(0, 15), 0, 200)), width=1)
     return grainy(shrink(picture), rng, 6).convert("RGB")

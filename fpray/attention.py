@@ -22,6 +22,7 @@ class UnpackedAttention(nn.Module):
         rows, biases = weight.chunk(3), bias.chunk(3) if bias is not None else (None,) * 3
         self.q, self.k, self.v = (_linear(row, b) for row, b in zip(rows, biases, strict=True))
         self.out = _linear(packed.out_proj.weight, packed.out_proj.bias)
+        self.train(packed.training)
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, need_weights: bool = False, attn_mask: Tensor | None = None

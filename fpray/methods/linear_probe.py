@@ -31,6 +31,11 @@ class LinearProbe(TrainedMethod):
         # The reference's own encoder, not a copy: it is frozen, and its features are known.
         self.classifier.encoder = reference.classifier.encoder
 
+    def train(self, mode: bool = True) -> LinearProbe:
+        super().train(mode)
+        self.classifier.encoder.eval()  # shared with the trials that follow, see above
+        return self
+
     def training_data(self, split: Split) -> TorchDataset[tuple[Tensor, int]]:
         labels = torch.tensor(self.reference.dataset.images(split).labels)
         return TensorDataset(self.reference.features(split), labels)  # type: ignore[return-value]

@@ -1,0 +1,34 @@
+"""The linear probe: it trains on the features of the plain training images, and shares the frozen encoder."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from fpray.data.base import Split
+from fpray.methods.linear_probe import LinearProbe
+from fpray.reference import Reference
+
+
+def test_it_trains_on_the_frozen_features_of_the_plain_images(reference: Reference) -> None:
+    split = Split("id", "plain", "train")
+    images = reference.dataset.images(split)
+    data = LinearProbe(LinearProbe.Params(lr=0.01), reference).training_data(split)
+    pixels = torch.stack([reference.loaded.preprocess(images[i]) for i in range(len(images))])
+    with torch.no_grad():
+        expected = F.normalize(reference.loaded.clip.visual(pixels), dim=-1)
+    features, labels = zip(*(data[i] for i in range(len(images))), strict=True)
+    torch.testing.assert_close(torch.stack(features), expected)
+    assert [int(label) for label in labels] == list(images.labels)
+
+
+def test_the_head_is_a_copy_and_the_encoder_is_shared_and_stays_in_eval_mode(reference: Reference) -> None:
+    probe = LinearProbe(LinearProbe.Params(lr=0.01), reference).train()
+    assert probe.classifier.head is not reference.classifier.head
+    assert probe.classifier.encoder is reference.classifier.encoder
+    assert probe.classifier.head.training
+    assert not any(module.training for module in reference.classifier.modules())
+    assert {key for key, p in probe.named_parameters() if p.requires_grad} == {
+        "classifier.head.weight",
+        "classifier.head.bias",
+    }

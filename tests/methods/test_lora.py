@@ -1,0 +1,113 @@
+"""LoRA: only peft's low-rank factors and the head train, where asked, and what is left is open_clip's own model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fpray.methods.lora import LoRA
+from fpray.model import weights_of
+from fpray.reference import Reference
+
+ATTENTION, MLP = {"q", "k", "v", "out"}, {"c_fc", "c_proj"}
+
+
+def method_of(reference: Reference, **params: Any) -> LoRA:
+    default = {"lr": 1e-3, "rank": 4, "alpha": 16.0, "dropout": 0.0, "layers": "both"}
+    torch.manual_seed(0)
+    return LoRA(LoRA.Params.model_validate(default | params), reference)
+
+
+def move(method: LoRA) -> None:
+    """B starts at 0, where LoRA changes nothing."""
+    with torch.no_grad():
+        for key, weight in method.named_parameters():
+            if "lora_B" in key:
+                weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(len(key))))
+
+
+@pytest.mark.parametrize(("layers", "wrapped"), [("attention", ATTENTION), ("mlp", MLP), ("both", ATTENTION | MLP)])
+def test_factors_on_the_asked_layers_and_the_head_train(layers: str, wrapped: set[str], reference: Reference) -> None:
+    method = method_of(reference, layers=layers)
+    trainable = {key: p for key, p in method.named_parameters() if p.requires_grad}
+    factors = {key for key in trainable if "lora_" in key}
+    assert trainable.keys() - factors == {"classifier.head.weight", "classifier.head.bias"}
+    assert {key.split(".lora_")[0].rpartition(".")[2] for key in factors} == wrapped
+    assert len(factors) == 2 * 2 * len(wrapped)  # A and B in each of two blocks
+    assert all(4 in trainable[key].shape for key in factors)
+
+
+def test_it_starts_at_the_reference(reference: Reference, pixels: Tensor) -> None:
+    with torch.no_grad():
+        ours = method_of(reference).eval().classifier(pixels)
+        torch.testing.assert_close(ours, reference.classifier(pixels), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", ["attention", "mlp", "both"])
+def test_merged_is_unmerged_under_plain_keys(layers: str, reference: Reference, pixels: Tensor) -> None:
+    method = method_of(reference, layers=layers, dropout=0.4).eval()
+    move(method)
+    merged = method.plain().eval()
+    plain, left = weights_of(reference.classifier), weights_of(merged)
+    assert list(left) == list(plain)
+    assert all(left[key].shape == plain[key].shape for key in plain)
+    with torch.no_grad():
+        live = method.classifier(pixels)
+        torch.testing.assert_close(merged(pixels), live, rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(live, reference.classifier(pixels), atol=0.05)
+
+
+def test_merged_weights_are_w0_plus_scaled_product_of_the_factors(reference: Reference) -> None:
+    method = method_of(reference, layers="attention", rank=2, alpha=6.0)
+    move(method)
+    factors = dict(method.named_parameters())
+    left, start = weights_of(method.plain()), weights_of(reference.classifier)
+    block = "resblocks.1.attn"
+    for index, name in enumerate(("q", "k", "v")):
+        prefix = f"classifier.encoder.base_model.model.transformer.{block}.{name}"
+        delta = 3.0 * factors[f"{prefix}.lora_B.default.weight"] @ factors[f"{prefix}.lora_A.default.weight"]
+        key = f"visual.transformer.{block}.in_proj_weight"
+        change = left[key].chunk(3)[index] - start[key].chunk(3)[index]
+        torch.testing.assert_close(change, delta.detach(), rtol=1e-4, atol=1e-6)
+        assert change.abs().max() > 1e-2
+    changed = {key for key in start if not torch.equal(left[key], start[key])}
+    assert changed == {
+        f"visual.transformer.resblocks.{block}.attn.{part}.weight".replace("in_proj.weight", "in_proj_weight")
+        for block in (0, 1)
+        for part in ("in_proj", "out_proj")
+    }
+
+
+def test_leaving_the_plain_model_keeps_the_method_as_it_is(reference: Reference, pixels: Tensor) -> None:
+    method = method_of(reference).eval()
+    move(method)
+    with torch.no_grad():
+        before = method.classifier(pixels)
+        keys = list(method.state_dict())
+        method.plain()
+        assert torch.equal(method.classifier(pixels), before)
+    assert list(method.state_dict()) == keys
+
+
+def test_dropout_acts_in_training_only(reference: Reference, pixels: Tensor) -> None:
+    method = method_of(reference, dropout=0.5)
+    move(method)
+    with torch.no_grad():
+        method.eval()
+        still = method.classifier(pixels)
+        assert torch.equal(method.classifier(pixels), still)
+        method.train()
+        assert not torch.equal(method.classifier(pixels), method.classifier(pixels))
+        method.eval()
+        assert torch.equal(method.classifier(pixels), still)
+
+
+def test_the_seed_decides_the_start(reference: Reference) -> None:
+    first, again = (dict(method_of(reference).named_parameters()) for _ in range(2))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    torch.manual_seed(1)
+    other = dict(LoRA(LoRA.Params(lr=1e-3, rank=4, alpha=16, dropout=0, layers="both"), reference).named_parameters())
+    assert any(not torch.equal(first[key], other[key]) for key in first if "lora_A" in key)

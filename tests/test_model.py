@@ -1,0 +1,109 @@
+"""The model: the zero-shot head is open_clip's own classifier; what can't be loaded is said before it is tried."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+
+from fpray.errors import UserError
+from fpray.model import check_model, load_clip, load_weights, weights_of, zero_shot_head
+from fpray.reference import Reference
+
+
+def test_zero_shot_head_is_open_clips_classifier_times_the_logit_scale(reference: Reference) -> None:
+    loaded, dataset = reference.loaded, reference.dataset
+    theirs = open_clip.build_zero_shot_classifier(
+        loaded.clip, loaded.tokenizer, dataset.classes, [t.replace("{}", "{0}") for t in dataset.templates]
+    )
+    head = zero_shot_head(loaded, dataset.classes, dataset.templates)
+    torch.testing.assert_close(head.weight, theirs.T * loaded.clip.logit_scale.exp(), rtol=1e-5, atol=1e-5)
+    assert torch.equal(head.bias, torch.zeros(3))
+    torch.testing.assert_close(head.weight.norm(dim=1), torch.full((3,), 20.0))
+
+
+def test_zero_shot_logits_are_clips_logits_for_one_template(reference: Reference, pixels: torch.Tensor) -> None:
+    loaded, classes = reference.loaded, reference.dataset.classes
+    head = zero_shot_head(loaded, classes, ["a {}."])
+    tokens = loaded.tokenizer([f"a {name}." for name in classes])
+    with torch.no_grad():
+        theirs = loaded.clip.get_logits(pixels, tokens)[0]
+        ours = head(reference.classifier.features(pixels))
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_head_of_more_prompts_than_one_chunk_holds(reference: Reference) -> None:
+    templates = [f"number {i} of a {{}}." for i in range(100)]  # 300 prompts, 256 go at a time
+    whole = zero_shot_head(reference.loaded, reference.dataset.classes, templates)
+    for label, name in enumerate(reference.dataset.classes):
+        one = zero_shot_head(reference.loaded, [name], templates)
+        torch.testing.assert_close(whole.weight[label], one.weight[0], rtol=1e-5, atol=1e-5)
+
+
+def test_braces_in_a_class_name_are_kept(reference: Reference) -> None:
+    odd = zero_shot_head(reference.loaded, ["{0} {name}"], ["a {}."])
+    tokens = reference.loaded.tokenizer(["a {0} {name}."])
+    with torch.no_grad():
+        embedding = reference.loaded.clip.encode_text(tokens, normalize=True)
+    torch.testing.assert_close(odd.weight, 20 * embedding, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_come_back(reference: Reference) -> None:
+    classifier = copy.deepcopy(reference.classifier)
+    weights = {key: torch.randn_like(value) for key, value in weights_of(classifier).items()}
+    load_weights(classifier, weights)
+    returned = weights_of(classifier)
+    assert returned.keys() == weights.keys()
+    assert all(torch.equal(returned[key], weights[key]) for key in weights)
+
+
+def test_weights_of_another_architecture_are_refused(reference: Reference) -> None:
+    weights = weights_of(reference.classifier)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        load_weights(copy.deepcopy(reference.classifier), {k: v for k, v in weights.items() if k != "visual.proj"})
+
+
+def test_the_loaded_model_is_frozen_and_in_eval_mode(tiny_clip: str) -> None:
+    clip = load_clip(tiny_clip, None, torch.device("cpu")).clip
+    assert not any(p.requires_grad for p in clip.parameters())
+    assert not any(module.training for module in clip.modules())
+
+
+def test_a_folder_without_weights_is_an_error(tiny_clip: str, tmp_path: Path) -> None:
+    config = Path(tiny_clip.removeprefix("local-dir:")) / "open_clip_config.json"
+    (tmp_path / config.name).write_text(config.read_text())
+    check_model(f"local-dir:{tmp_path}", None)
+    with pytest.raises((RuntimeError, FileNotFoundError)):
+        load_clip(f"local-dir:{tmp_path}", None, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("name", "pretrained", "said"),
+    [
+        ("ViT-B-61", "openai", ["model.name", "'ViT-B-61'", "did you mean 'ViT-B-16'?"]),
+        ("ViT-B-16", "opanai", ["model.pretrained", "'opanai'", "'ViT-B-16'", "did you mean 'openai'?"]),
+        ("ViT-B-16", None, ["model.pretrained", "'ViT-B-16'", "'openai'"]),
+        ("local-dir:/nowhere", None, ["model.name", "open_clip_config.json", "'/nowhere'"]),
+    ],
+)
+def test_a_model_that_is_not_there_is_said_in_one_sentence(name: str, pretrained: str | None, said: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        check_model(name, pretrained)
+    assert all(part in str(caught.value) for part in said), caught.value
+    assert "\n" not in str(caught.value)
+
+
+def test_models_that_are_there_pass(tiny_clip: str, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"")
+    for name, pretrained in (
+        ("embedded", None),
+        (tiny_clip, None),
+        ("ViT-B-16", "openai"),
+        ("ViT-B-16", str(weights)),
+        ("hf-hub:some/model", None),
+    ):
+        check_model(name, pretrained)

@@ -195,7 +195,7 @@ class Sweep(Section):
     @classmethod
     def _read_methods(cls, written: Any, info: ValidationInfo) -> Any:
         """Name every method where none is named; fill in the common learning rate; search grids by grid."""
-        written = dict.fromkeys(METHODS) if not written else written
+        written = written or dict.fromkeys(METHODS)
         if isinstance(written, Sequence) and not isinstance(written, str):
             written = dict.fromkeys(written)
         if not isinstance(written, Mapping):

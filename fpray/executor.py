@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 import traceback
@@ -23,6 +24,9 @@ from fpray.records import Record, RecordStore
 from fpray.runtime import Runtime
 from fpray.schedule import Schedule, Wait
 from fpray.trial import run_trial
+
+# Tune's newer console prints tables that no setting turns off; progress is ours to tell.
+os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
 
 Work = Callable[[Record, Sweep, UPath, Runtime], None]
 
@@ -116,11 +120,15 @@ class _Dealer(Searcher):
         self._schedule.ended(record)
         self._on_end(record)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher for a restore, and a sweep is resumed from its records instead."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: a sweep is resumed from its records."""
+        """Nothing, see `__getstate__`."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing, see `save`."""
+        """Nothing, see `__getstate__`."""
 
 
 def failed(record: Record, error: str) -> Record:

@@ -67,7 +67,8 @@ def check_model(name: str, pretrained: str | None) -> None:
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained not in tags and not Path(pretrained).is_file():
         raise UserError(
-            f"model.pretrained: '{pretrained}' is neither a file nor a tag of '{name}'; {did_you_mean(pretrained, tags)}"
+            f"model.pretrained: '{pretrained}' is neither a file nor a tag of '{name}'; "
+            f"{did_you_mean(pretrained, tags)}"
         )
 
 

@@ -128,6 +128,15 @@ class RecordStore:
     def trial_folder(self, trial_id: str) -> UPath:
         return self.folder / "trials" / trial_id
 
+    def checkpoint_folder(self, trial_id: str) -> UPath:
+        return self.trial_folder(trial_id) / "checkpoint"
+
+    def remove_checkpoints(self, trial_id: str) -> None:
+        """Forget the checkpoints of a trial that has ended."""
+        folder = self.checkpoint_folder(trial_id)
+        if folder.exists():
+            folder.fs.rm(folder.path, recursive=True)
+
     def write(self, record: Record) -> None:
         path = self.trial_folder(record.trial.id) / "record.json"
         write_whole(path, record.model_dump_json(indent=1).encode())

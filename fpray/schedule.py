@@ -51,6 +51,11 @@ class Schedule:
         """How many trials the sweep has in all."""
         return sum(settings.trials for settings in self.methods.values()) * len(self.seeds)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every trial has ended."""
+        return len(self.wanted()) == self.planned and all(r.status != "running" for r in self.wanted())
+
     def wanted(self) -> list[Record]:
         """The records of the trials that today's sweep file asks for."""
         return [record for method in self.methods for record in self._of(method)]

@@ -69,6 +69,7 @@ def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> 
             }
         )
     )
+    store.remove_checkpoints(trial.id)
 
 
 def build_method(record: Record, reference: Reference, store: RecordStore) -> Method:
@@ -87,7 +88,7 @@ def write(store: RecordStore, record: Record, runtime: Runtime) -> None:
 
 
 def _train(method: TrainedMethod, record: Record, sweep: Sweep, store: RecordStore, runtime: Runtime) -> Record:
-    folder = store.trial_folder(record.trial.id) / "checkpoint"
+    folder = store.checkpoint_folder(record.trial.id)
     checkpoint = newest_checkpoint(folder)
     if checkpoint is not None:
         record = record.model_copy(update={"history": checkpoint.history})
@@ -124,12 +125,15 @@ def _cost(history: tuple[Epoch, ...], seconds: float) -> Cost:
 def provenance(device: torch.device) -> Provenance:
     """What this process runs on and with."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return Provenance(
-        versions={"fpray": __version__} | {p: version(p) for p in PACKAGES}, commit=_commit(), device=name
-    )
+    return Provenance(versions=versions(), commit=commit(), device=name)
 
 
-def _commit() -> str | None:
+def versions() -> dict[str, str]:
+    """The versions of fpray and of the packages that decide what a trial gives."""
+    return {"fpray": __version__} | {package: version(package) for package in PACKAGES}
+
+
+def commit() -> str | None:
     """The git commit of fpray's checkout, marked when it has changes; None for an installed package."""
     here = Path(__file__).parent
     if not (here.parent / ".git").exists():

@@ -1,0 +1,129 @@
+"""Progress: what runs, what is done, the best so far and the time left, a line at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from statistics import fmean
+
+from rich.console import Console
+
+from fpray.records import Record, RecordStore
+from fpray.report import describe
+from fpray.schedule import Schedule
+
+Noted = Callable[[Record], None]
+
+
+class Progress:
+    """Tells how a sweep goes on. On a terminal the last line is a status that changes in place."""
+
+    def __init__(self, schedule: Schedule, at_once: int, epochs: int, console: Console) -> None:
+        self._schedule, self._at_once, self._epochs, self._console = schedule, at_once, epochs, console
+        self._ended_before = sum(record.status != "running" for record in schedule.wanted())
+        self._started = time.monotonic()
+        self._status = console.status("starting") if console.is_terminal else None
+
+    def __enter__(self) -> Progress:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def ended(self, record: Record) -> None:
+        """Tell of a trial that has ended."""
+        wanted = self._schedule.wanted()
+        done = sum(r.status != "running" for r in wanted)
+        count = f"[{done:>{len(str(self._schedule.planned))}}/{self._schedule.planned}]"
+        if record.status == "failed":
+            reason = (record.error or "").strip().splitlines()[-1:]
+            text = f"{record.trial.id} failed: {reason[0] if reason else 'no reason given'}"
+        else:
+            metrics = record.metrics()
+            text = (
+                f"{record.trial.id:<16} ID {metrics['id/val/top1']:5.1f}  OOD {metrics['ood/val/top1']:5.1f}  "
+                f"{describe(record.trial.params)}"
+            )
+        self._console.print(f"{count} {text}", highlight=False, markup=False, soft_wrap=True)
+        if not self._console.is_terminal and done % 10 == 0:
+            self._console.print(self._line(wanted), highlight=False, markup=False, soft_wrap=True)
+
+    def update(self, running: list[Record]) -> None:
+        """Show which trials run and how far they are; only on a terminal."""
+        if self._status is None:
+            return
+        at = ", ".join(f"{r.trial.id} {len(r.history)}/{self._epochs}" for r in running)
+        self._status.update(f"{self._line(self._schedule.wanted())}; running: {at or 'nothing yet'}")
+
+    def _line(self, wanted: list[Record]) -> str:
+        finished = [r for r in wanted if r.status == "finished"]
+        parts = []
+        if finished:
+            best_id = max(finished, key=lambda r: r.metrics()["id/val/top1"])
+            best_ood = max(finished, key=lambda r: r.metrics()["ood/val/top1"])
+            parts += [
+                f"best ID so far {best_id.metrics()['id/val/top1']:.1f} ({best_id.trial.id})",
+                f"best OOD {best_ood.metrics()['ood/val/top1']:.1f} ({best_ood.trial.id})",
+            ]
+        return ", ".join([*parts, f"about {_duration(self._time_left(wanted))} left"])
+
+    def _time_left(self, wanted: list[Record]) -> float:
+        """Seconds, from what each method's trials took so far."""
+        seconds: dict[str, list[float]] = {}
+        ended: dict[str, int] = {}
+        for record in wanted:
+            if record.status != "running":
+                ended[record.trial.method] = ended.get(record.trial.method, 0) + 1
+            if record.cost is not None:
+                seconds.setdefault(record.trial.method, []).append(record.cost.seconds)
+        if not seconds:
+            return float("nan")
+        overall = fmean(s for of_method in seconds.values() for s in of_method)
+        left = 0.0
+        for method, settings in self._schedule.methods.items():
+            trials = settings.trials * len(self._schedule.seeds) - ended.get(method, 0)
+            left += trials * (fmean(seconds[method]) if method in seconds else overall)
+        return left / self._at_once
+
+
+class Watch(threading.Thread):
+    """Looks at the records of the running trials every few seconds, and passes on those that have changed."""
+
+    def __init__(self, schedule: Schedule, store: RecordStore, noted: list[Noted], progress: Progress) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._schedule, self._store, self._noted, self._progress = schedule, store, noted, progress
+        self._seen: dict[str, int] = {}
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(2.0):
+            running = [r.trial.id for r in list(self._schedule.records.values()) if r.status == "running"]
+            records = [record for record in map(self._read, running) if record is not None]
+            for record in records:
+                if record.status == "running" and self._seen.get(record.trial.id) != len(record.history):
+                    self._seen[record.trial.id] = len(record.history)
+                    for note in self._noted:
+                        note(record)
+            self._progress.update([r for r in records if r.status == "running"])
+
+    def end(self) -> None:
+        self._over.set()
+        self.join()
+
+    def _read(self, trial_id: str) -> Record | None:
+        try:
+            return self._store.read(trial_id)
+        except FileNotFoundError:
+            return None
+
+
+def _duration(seconds: float) -> str:
+    if seconds != seconds:
+        return "?"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,128 @@
+"""The command: `python -m fpray.sweep [FILE]` makes a sweep's records complete, and reports on them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from upath import UPath
+
+from fpray.config import Sweep
+from fpray.data import DATASETS
+from fpray.errors import UserError
+from fpray.model import check_model
+from fpray.plan import plan
+from fpray.records import Record, RecordStore
+from fpray.report import Report, make_report, table
+from fpray.storage import is_local, open_storage, write_whole
+from fpray.sweepfile import default_file, dump_sweep, read_sweep
+from fpray.sweepfolder import held, settle
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+# Wide enough off a terminal too: a log's lines are not to be broken.
+console = Console(width=None if sys.stdout.isatty() else 160)
+
+
+@app.command()
+def main(
+    file: Annotated[Path | None, typer.Argument(help="The sweep file; without one, an embedded example.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a key: --set train.epochs=4")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the resolved file and the plan, and stop.")] = False,
+    address: Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="A Ray cluster to run on.")] = None,
+) -> None:
+    """Start, resume or extend the sweep that FILE describes, and show each method's ID/OOD trade-off."""
+    try:
+        sweep = read_sweep(file or default_file(), set_ or ())
+        check_model(sweep.model.name, sweep.model.pretrained)
+        if dry_run:
+            print(dump_sweep(sweep) + "\n" + plan(sweep))
+            return
+        failed = run(sweep, address)
+    except UserError as error:
+        print(f"fpray: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    raise typer.Exit(1 if failed else 0)
+
+
+def run(sweep: Sweep, address: str | None) -> int:
+    """Run what is left of a sweep; returns how many of its trials failed.
+
+    Raises:
+        UserError: for what the user can mend, before any trial starts.
+    """
+    storage = open_storage(sweep.storage)
+    if sweep.tracking is not None and sweep.tracking.uri is None and not is_local(storage):
+        raise UserError("tracking.uri: name an MLflow server, since the storage is not on this machine")
+    folder = storage / sweep.name
+    with held(folder):
+        settle(sweep, folder)
+        report, uri = _complete(sweep, storage, folder, address)
+    console.print(table(report))
+    console.print(f"records and report: {folder}", highlight=False, soft_wrap=True)
+    if uri is not None:
+        from fpray.tracking import open_command
+
+        console.print(f"MLflow: {open_command(uri)}", highlight=False, soft_wrap=True)
+    return report.failed()
+
+
+def _complete(sweep: Sweep, storage: UPath, folder: UPath, address: str | None) -> tuple[Report, str | None]:
+    """Run the trials that have no record yet; derive the report, and MLflow's runs, from all the records."""
+    # Imported when a sweep really starts: Ray, Optuna and MLflow take seconds.
+    from fpray.executor import concurrency, connect, execute
+    from fpray.progress import Progress, Watch
+    from fpray.schedule import Schedule
+    from fpray.tracking import Tracker, tracking_uri
+
+    store, uri = RecordStore(folder), tracking_uri(sweep, storage)
+    schedule = Schedule(sweep, store.read_all())
+    tracker = Tracker(sweep, storage, folder, uri) if uri is not None else None
+    noted = [tracker.note] if tracker is not None else []
+    for record in schedule.wanted():
+        for note in noted:
+            note(record)
+    if not schedule.complete:
+        connect(address)
+        at_once = concurrency(sweep.resources)
+        prepare_data(sweep)
+        with Progress(schedule, at_once, sweep.train.epochs, console) as progress:
+            watch = Watch(schedule, store, noted, progress)
+            watch.start()
+
+            def on_end(record: Record) -> None:
+                progress.ended(record)
+                for note in noted:
+                    note(record)
+
+            execute(schedule, sweep, folder, at_once, on_end)
+            watch.end()
+    report = make_report(sweep, schedule.wanted())
+    files = write_report(report, folder / "report")
+    problem = tracker.close(report, files) if tracker is not None else None
+    if problem is not None:
+        console.print(f"warning: {problem}", highlight=False, soft_wrap=True)
+    return report, uri
+
+
+def prepare_data(sweep: Sweep) -> None:
+    """Let the dataset make what it makes once, before the trials would all do it at the same time."""
+    dataset = DATASETS[sweep.data.dataset](sweep.data)
+    dataset.images(dataset.splits()[0])
+
+
+def write_report(report: Report, folder: UPath) -> list[UPath]:
+    """Write each method's front as JSON and the figure as a page and as a picture."""
+    from fpray import figures
+
+    contents = {f"front-{m.method}.json": m.model_dump_json(indent=1).encode() for m in report.methods}
+    contents |= {"fronts.html": figures.html(report).encode(), "fronts.png": figures.png(report)}
+    for name, content in contents.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in contents]
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,89 @@
+"""The folder of a sweep: opened by one command at a time, for a sweep file that fits the records in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+from upath import UPath
+
+from fpray.config import Sweep
+from fpray.errors import UserError
+from fpray.storage import is_local, write_whole
+from fpray.sweepfile import dump_sweep
+from fpray.trial import commit, versions
+
+FIXED = ("data", "model", "train")
+"""The sections that decide what a record means. The range of `train.lr` is searched, so it may change."""
+
+
+@contextlib.contextmanager
+def held(folder: UPath) -> Iterator[None]:
+    """Hold a sweep's folder against a second command on the same sweep.
+
+    The lock is the operating system's, so it is free again when its holder dies.
+
+    Raises:
+        UserError: if another command holds it, with who it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not is_local(folder):
+        yield  # an object store has no such lock
+        return
+    lock, holder = FileLock((folder / "lock").path), folder / "holder.json"
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UserError(f"{_who(holder)} already runs this sweep in '{folder}'; wait for it or end it") from None
+    try:
+        write_whole(
+            holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}).encode()
+        )
+        yield
+    finally:
+        lock.release()
+
+
+def _who(holder: UPath) -> str:
+    try:
+        found = json.loads(holder.read_text())
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["since"]))
+        return f"process {found['pid']} on {found['host']} (since {since})"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def settle(sweep: Sweep, folder: UPath) -> None:
+    """Write the resolved sweep file into its folder, if it fits what is there.
+
+    Raises:
+        UserError: if data, model or training differ from those of the records, with the differences.
+    """
+    path = folder / "sweep.yaml"
+    new = yaml.safe_load(dump_sweep(sweep))
+    if path.exists() and (folder / "trials").exists():
+        old = yaml.safe_load(path.read_text())
+        changed = [line for section in FIXED for line in _differences(section, old.get(section), new[section])]
+        if changed:
+            raise UserError(
+                f"'{folder}' has trials with other settings: {'; '.join(changed)}. "
+                "Change them back, or give the sweep another name"
+            )
+    made_with = ", ".join(f"{package} {number}" for package, number in versions().items())
+    header = f"# {made_with}, commit {commit() or 'unknown'}\n"
+    write_whole(path, (header + dump_sweep(sweep)).encode())
+
+
+def _differences(key: str, old: Any, new: Any) -> list[str]:
+    if key == "train.lr" or old == new:
+        return []
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [line for k in sorted(old | new) for line in _differences(f"{key}.{k}", old.get(k), new.get(k))]
+    return [f"{key} was {old}, is {new}"]

@@ -24,7 +24,7 @@ from fpray.errors import did_you_mean
 from fpray.methods import METHODS, Method, TrainedMethod
 from fpray.model import EMBEDDED
 from fpray.section import Section
-from fpray.space import Constant, Dimension, Grid, Range, Space, Values, grid_cells, is_finite
+from fpray.space import Choice, Constant, Dimension, Grid, Int, Range, Space, Values, grid_cells, is_finite
 
 
 class Model(Section):
@@ -92,6 +92,8 @@ def _within(method: type[Method], name: str) -> AfterValidator:
     def check(dimension: Constant | Range | Values) -> Constant | Range | Values:
         if isinstance(dimension, Range) and get_args(field.annotation):
             raise ValueError("takes words, so it can't be a range")
+        if isinstance(dimension, Range) and not isinstance(dimension, Int) and field.annotation is int:
+            raise ValueError("takes whole numbers, so a range must be {int: [low, high]}")
         for value in dimension.extremes():
             try:
                 adapter.validate_python(value)
@@ -215,6 +217,8 @@ class Sweep(Section):
             for key, value in settings.items():
                 if isinstance(value, Mapping) and "choice" in value:
                     settings[key] = {"grid": value["choice"]}
+                elif isinstance(value, Choice):
+                    settings[key] = Grid(value.values)
         return settings
 
     @model_validator(mode="after")

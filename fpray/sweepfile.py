@@ -18,18 +18,26 @@ from fpray.errors import UserError
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which `1e-4` is a number, as in YAML 1.2, and a key given twice is an error."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        mapping = super().construct_mapping(node, deep)
-        if len(mapping) < len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands here twice", node.start_mark)
-        return mapping
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys: set[Any] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                raise yaml.composer.ComposerError(None, None, f"the key '{key.value}' is there twice", key.start_mark)
+            keys.add(key.value if isinstance(key, yaml.ScalarNode) else key)
+        return node
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads back: it quotes the word `1e-4`."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+        list("-+0123456789."),
+    )
 
 
 def default_file() -> Path:
@@ -49,9 +57,11 @@ def read_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
         UserError: for the first mistake found, with the key or line that is wrong and what to change.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"can't read the sweep file '{path}': {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"can't read the sweep file '{path}': it is not text in UTF-8") from None
     content = _parse(text, str(path))
     content = {} if content is None else content
     if not isinstance(content, dict):
@@ -72,7 +82,8 @@ def check_sweep(content: dict[str, Any], origin: str) -> Sweep:
 
 def dump_sweep(sweep: Sweep) -> str:
     """The resolved sweep as YAML that reads back to the same sweep."""
-    return yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=110)
+    content = sweep.model_dump(mode="json")
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110)
 
 
 def _parse(text: str, origin: str) -> Any:
@@ -92,8 +103,10 @@ def _override(content: dict[str, Any], override: str) -> None:
     *parents, last = key.split(".")
     section = content
     for parent in parents:
-        if not isinstance(section.get(parent), dict):
-            section[parent] = {}
+        inner = section.get(parent)
+        if isinstance(inner, list) and all(isinstance(name, str) for name in inner):  # methods: [full, l2]
+            inner = dict.fromkeys(inner)
+        section[parent] = inner if isinstance(inner, dict) else {}
         section = section[parent]
     section[last] = _parse(value, f"--set {key}")
 

@@ -1,0 +1,147 @@
+"""The sweep file's content: defaults, what fills in what, and that every mistake is one sentence with its key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fpray.config import Sweep
+from fpray.data.drawnet import Options as DrawNetOptions
+from fpray.errors import UserError
+from fpray.methods import METHODS
+from fpray.space import Choice, Constant, Grid, Log, Uniform
+from fpray.sweepfile import check_sweep
+
+
+def sweep_of(**content: Any) -> Sweep:
+    return check_sweep({"name": "my"} | content, "my.yaml")
+
+
+def complaint(**content: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        sweep_of(**content)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_name_alone_is_a_sweep_of_every_method_on_drawnet() -> None:
+    sweep = sweep_of()
+    assert list(sweep.methods.chosen()) == list(METHODS)
+    assert isinstance(sweep.data, DrawNetOptions)
+    assert (sweep.model.name, sweep.search.sampler, sweep.train.seeds) == ("embedded", "tpe", (0,))
+    assert sweep.search.objectives == ("id/val/top1", "ood/val/top1")
+
+
+def test_defaults_of_a_method_are_its_modules() -> None:
+    chosen = sweep_of(methods=["full", "zero_shot", "wise_ft"]).methods.chosen()
+    assert chosen["full"].space() == {"lr": Log(3e-6, 3e-5)}
+    assert chosen["wise_ft"].space() == {"alpha": Uniform(0.0, 1.0)}
+    assert chosen["wise_ft"].sources() == ("full",)
+    assert {name: chosen[name].trials for name in chosen} == {"zero_shot": 1, "full": 8, "wise_ft": 8}
+
+
+@pytest.mark.parametrize("methods", [["full", "l2"], {"l2": None, "full": None}, {"full": {}, "l2": {}}])
+def test_methods_may_be_a_list_or_have_no_settings(methods: Any) -> None:
+    assert list(sweep_of(methods=methods).methods.chosen()) == ["full", "l2"]
+
+
+def test_the_common_learning_rate_fills_in_where_a_method_has_none() -> None:
+    methods = {"full": {}, "l2": {"lr": 1e-5}, "zero_shot": {}, "wise_ft": {}}
+    chosen = sweep_of(train={"lr": {"log": [1e-6, 1e-4]}}, methods=methods).methods.chosen()
+    assert chosen["full"].space()["lr"] == Log(1e-6, 1e-4)
+    assert chosen["l2"].space()["lr"] == Constant(1e-5)
+    assert "lr" not in chosen["zero_shot"].space() | chosen["wise_ft"].space()
+
+
+def test_grids_say_how_many_trials() -> None:
+    grids = {"lr": {"grid": [1e-5, 1e-4]}, "strength": {"grid": [0.1, 1, 2]}}
+    assert sweep_of(methods={"l2": grids}).methods.chosen()["l2"].trials == 6
+    assert sweep_of(methods={"l2": grids | {"trials": 4}}).methods.chosen()["l2"].trials == 4
+    half = {"lr": {"grid": [1e-5, 1e-4]}}
+    assert sweep_of(methods={"l2": half}).methods.chosen()["l2"].trials == METHODS["l2"].default_trials
+    assert sweep_of(methods={"full": {"lr": 1e-5}}).methods.chosen()["full"].trials == 1
+    sources = sweep_of(methods={"full": {}, "wise_ft": {"alpha": {"grid": [0.1, 0.5]}}}).methods.chosen()
+    assert sources["wise_ft"].trials == METHODS["wise_ft"].default_trials
+
+
+def test_sampler_grid_takes_choices_for_grids() -> None:
+    choice = {"choice": [1e-5, 1e-4]}
+    sweep = sweep_of(
+        search={"sampler": "grid"}, train={"lr": choice}, methods={"full": {}, "l2": {"lr": choice, "strength": 1}}
+    )
+    for name in ("full", "l2"):
+        assert sweep.methods.chosen()[name].space()["lr"] == Grid((1e-5, 1e-4))
+        assert sweep.methods.chosen()[name].trials == 2
+    assert sweep_of(methods={"full": {"lr": choice}}).methods.chosen()["full"].space()["lr"] == Choice((1e-5, 1e-4))
+
+
+def test_one_seed_or_several() -> None:
+    assert sweep_of(train={"seeds": 3}).train.seeds == (3,)
+    assert sweep_of(train={"seeds": [3, 1]}).train.seeds == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"trian": {}}, ["unknown key 'trian'", "did you mean 'train'?"]),
+        ({"zzz": {}}, ["unknown key 'zzz'", "known are: data, methods, model"]),
+        ({"train": {"epoch": 3}}, ["train: unknown key 'epoch'", "did you mean 'epochs'?"]),
+        ({"data": {"sed": 3}}, ["data: unknown key 'sed'", "did you mean 'seed'?"]),
+        ({"data": {"dataset": "drawnot"}}, ["data: unknown dataset 'drawnot'", "did you mean 'drawnet'?"]),
+        ({"data": {"train_images": 0}}, ["data.train_images", "greater than or equal to 1"]),
+        ({"data": "drawnet"}, ["data: "]),
+        ({"methods": {"ful": {}}}, ["methods: unknown key 'ful'", "did you mean 'full'?"]),
+        ({"methods": ["full", "l22"]}, ["methods: unknown key 'l22'", "did you mean 'l2'?"]),
+        ({"methods": "full"}, ["methods: name the methods"]),
+        ({"methods": {"full": 3}}, ["methods.full: "]),
+        ({"methods": {"l2": {"strenght": 1}}}, ["methods.l2: unknown key 'strenght'", "did you mean 'strength'?"]),
+        ({"methods": {"full": {"trials": 0}}}, ["methods.full.trials", "greater than or equal to 1"]),
+        ({"methods": {"l2": {"strength": {"uniform": [1, 1]}}}}, ["methods.l2.strength", "[1, 1] is empty"]),
+        ({"methods": {"l2": {"strength": {"log": [0, 1]}}}}, ["methods.l2.strength", "[0, 1] touches 0"]),
+        ({"methods": {"l2": {"strength": {"uniform": [-1, 1]}}}}, ["methods.l2.strength: -1.0 is not allowed"]),
+        ({"methods": {"l2": {"strength": float("nan")}}}, ["methods.l2.strength: nan is not allowed"]),
+        ({"methods": {"full": {"lr": "big"}}}, ["methods.full.lr: 'big' is not allowed", "number"]),
+        ({"methods": {"full": {"lr": 0}}}, ["methods.full.lr: 0 is not allowed", "greater than 0"]),
+        ({"train": {"lr": -1}, "methods": ["full"]}, ["methods.full.lr: -1 is not allowed"]),
+        ({"train": {"lr": {"log": [0, 1]}}}, ["train.lr", "[0, 1] touches 0"]),
+        ({"methods": {"full": {}, "wise_ft": {"alpha": 1.5}}}, ["methods.wise_ft.alpha: 1.5 is not", "equal to 1"]),
+        (
+            {"methods": {"full": {}, "wise_ft": {"alpha": {"uniform": [-0.1, 1]}}}},
+            ["wise_ft.alpha: -0.1", "equal to 0"],
+        ),
+        ({"methods": {"full": {}, "wise_ft": {"alpha": {"grid": [0.5, 2]}}}}, ["methods.wise_ft.alpha: 2 is not"]),
+        ({"methods": {"wise_ft": {}}}, ["methods.wise_ft.of: 'full' is not among", "add it"]),
+        ({"methods": {"full": {}, "wise_ft": {"of": ["l2"]}}}, ["methods.wise_ft.of: 'l2' is not among"]),
+        ({"methods": {"zero_shot": {}, "wise_ft": {"of": ["zero_shot"]}}}, ["'zero_shot' trains nothing"]),
+        ({"methods": {"full": {}, "wise_ft": {"of": ["wise_ft"]}}}, ["'wise_ft' trains nothing"]),
+        ({"methods": {"full": {}, "wise_ft": {"of": []}}}, ["methods.wise_ft.of", "at least 1"]),
+        ({"methods": {"kd": {"form": "klx"}}}, ["methods.kd.form: 'klx' is not allowed", "'kl', 'mse_logits'"]),
+        ({"methods": {"kd": {"form": {"uniform": [0, 1]}}}}, ["methods.kd.form: takes words"]),
+        ({"methods": {"lora": {"dropout": 1.0}}}, ["methods.lora.dropout: 1.0 is not allowed", "less than 1"]),
+        ({"methods": {"lora": {"rank": 4.5}}}, ["methods.lora.rank: 4.5 is not allowed", "integer"]),
+        ({"methods": {"lora": {"rank": {"uniform": [1, 8]}}}}, ["methods.lora.rank: takes whole numbers", "{int:"]),
+        ({"methods": {"full": {"lr": {"grid": [1e-5, 1e-4]}, "trials": 3}}}, ["methods.full: 3 trials", "only 2"]),
+        ({"methods": {"zero_shot": {"trials": 2}}}, ["methods.zero_shot: 2 trials", "only 1"]),
+        ({"search": {"sampler": "grid"}, "methods": ["full"]}, ["methods.full.lr: sampler 'grid'", "{grid: [...]}"]),
+        ({"search": {"sampler": "tpx"}}, ["search.sampler", "'tpe'"]),
+        (
+            {"search": {"objectives": ["id/test/top1", "ood/val/top1"]}},
+            ["search.objectives", "'id/test/top1'", "not a"],
+        ),
+        ({"search": {"reference_point": [1]}}, ["search.reference_point"]),
+        ({"train": {"seeds": []}}, ["train.seeds: give one seed or more"]),
+        ({"train": {"seeds": [0, 0]}}, ["train.seeds: give one seed or more, each once"]),
+        ({"train": {"seeds": -1}}, ["train.seeds.0", "greater than or equal to 0"]),
+        ({"train": {"seeds": "many"}}, ["train.seeds.0", "integer"]),
+        ({"train": {"epochs": 0}}, ["train.epochs", "greater than or equal to 1"]),
+        ({"train": {"epochs": "many"}}, ["train.epochs", "integer"]),
+        ({"train": {"batch_size": 10}, "resources": {"workers": 3}}, ["train.batch_size: 10", "3 workers"]),
+        ({"resources": {"concurrency": 0}}, ["resources.concurrency"]),
+        ({"name": "a b"}, ["name: "]),
+    ],
+)
+def test_every_mistake_is_one_sentence_with_its_key(content: dict[str, Any], said: list[str]) -> None:
+    sentence = complaint(**content)
+    assert sentence.startswith("my.yaml: ")
+    assert all(part in sentence for part in said), sentence

@@ -30,7 +30,7 @@ from fpray.drawing import CLASSES, FAMILIES, IMAGE, STYLES
 
 MODEL_CFG: dict[str, Any] = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": IMAGE, "layers": 5, "width": 160, "head_width": 32, "patch_size": 8},
+    "vision_cfg": {"image_size": IMAGE, "layers": 4, "width": 128, "head_width": 32, "patch_size": 8},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }
 MEAN = STD = (0.5, 0.5, 0.5)
@@ -51,11 +51,11 @@ class Recipe:
     """How the model is trained; `real_images` and `images` are pictures of `real` and of each other style."""
 
     seed: int = 0
-    real_images: int = 1000
+    real_images: int = 1200
     images: int = 3000
     family_share: float = 0.35
     wrong_share: float = 0.1
-    epochs: int = 24
+    epochs: int = 22
     batch_size: int = 128
     lr: float = 1e-3
     weight_decay: float = 0.1

@@ -129,12 +129,12 @@ class Tracker:
             known = int(run.data.metrics.get("epoch", 0))
         metrics = [m for epoch in record.history[known:] for m in _epoch_metrics(epoch)]
         status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record.status]
-        if record.status != "running" and run.info.status != status:
-            metrics += _final_metrics(record)
-        tags = [RunTag("fpray.error", record.error[-5000:])] if record.error else []
+        ends = record.status != "running" and run.info.status != status
+        metrics += _final_metrics(record) if ends else []
+        tags = [RunTag("fpray.error", record.error[-5000:])] if ends and record.error else []
         if metrics or tags:
             self._client.log_batch(run_id, metrics=metrics, tags=tags)
-        if record.status != "running":
+        if ends:
             self._client.set_terminated(run_id, status, end_time=_milliseconds(record.ended or record.started))
         self._logged[record.trial.id] = len(record.history)
 

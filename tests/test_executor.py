@@ -1,0 +1,108 @@
+"""The executor on a real Ray: with trials whose work is told by the test, and with a real worker group."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from upath import UPath
+
+from fpray.config import Sweep
+from fpray.errors import UserError
+from fpray.executor import concurrency, connect, execute
+from fpray.records import Count, Record, RecordStore
+from fpray.runtime import Runtime
+from fpray.schedule import Schedule
+from fpray.sweepfile import check_sweep
+from fpray.trial import run_trial
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    yield
+    ray.shutdown()
+
+
+def sweep_of(trials: int, **sections: object) -> Sweep:
+    return check_sweep({"name": "s", "methods": {"full": {"trials": trials}}} | sections, "s")
+
+
+def test_trials_overlap_and_share_processes(tmp_path: Path) -> None:
+    def work(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
+        # Each of the first two waits for the other's file: alone, neither would ever end.
+        RecordStore(folder).write_weights(record.trial.id, {})
+        others = {f"full-{1 - record.trial.number:03d}"} if record.trial.number < 2 else set()
+        deadline = time.monotonic() + 60
+        while not all((folder / "trials" / o / "weights.safetensors").exists() for o in others):
+            assert time.monotonic() < deadline, "the other trial never ran beside this one"
+        (folder / f"{record.trial.id}.pid").write_text(str(os.getpid()))
+        counts = {split: Count(correct=1, total=2) for split in ("id/val", "ood/a/val")}
+        RecordStore(folder).write(record.model_copy(update={"status": "finished", "results": counts}))
+
+    sweep, folder, ended = sweep_of(6), UPath(tmp_path), []
+    schedule = Schedule(sweep, [])
+    execute(schedule, sweep, folder, concurrency(sweep.resources), ended.append, work)
+    assert sorted(r.trial.id for r in ended) == [f"full-{n:03d}" for n in range(6)]
+    assert {r.status for r in ended} == {"finished"}, [r.error for r in ended]
+    assert len({path.read_text() for path in tmp_path.glob("*.pid")}) == 2
+    assert schedule.complete
+
+
+def test_a_crash_and_a_killed_process_fail_their_trial_alone(tmp_path: Path) -> None:
+    def work(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
+        if record.trial.number == 0:
+            raise ValueError("this trial can't")
+        if record.trial.number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        counts = {split: Count(correct=1, total=2) for split in ("id/val", "ood/a/val")}
+        RecordStore(folder).write(record.model_copy(update={"status": "finished", "results": counts}))
+
+    sweep, folder, ended = sweep_of(4), UPath(tmp_path), []
+    execute(Schedule(sweep, []), sweep, folder, 2, ended.append, work)
+    records = {r.trial.number: r for r in RecordStore(folder).read_all()}
+    assert {n: r.status for n, r in records.items()} == {0: "failed", 1: "failed", 2: "finished", 3: "finished"}
+    assert "ValueError: this trial can't" in str(records[0].error)
+    assert "process ended" in str(records[1].error)
+
+
+def test_two_workers_give_the_curve_of_one(tmp_path: Path, tiny_clip: str) -> None:
+    train = {"epochs": 2, "batch_size": 40, "lr": 1e-3, "warmup_steps": 2}
+    records = {}
+    for workers in (1, 2):
+        content = {"train": train, "data": {"train_images": 80}, "model": {"name": tiny_clip}}
+        sweep = sweep_of(1, resources={"workers": workers}, **content)
+        folder = UPath(tmp_path / str(workers))
+        execute(Schedule(sweep, []), sweep, folder, 1, lambda record: None, run_trial)
+        (records[workers],) = RecordStore(folder).read_all()
+        assert records[workers].status == "finished", records[workers].error
+    one, two = records[1], records[2]
+    assert {s: c.total for s, c in one.results.items()} == {s: c.total for s, c in two.results.items()}
+    assert one.history[-1].images == two.history[-1].images
+    # The workers augment with random numbers of their own, so the curves are near each other, not the same.
+    assert two.history[-1].losses["cross_entropy"] == pytest.approx(one.history[-1].losses["cross_entropy"], rel=0.05)
+
+
+def test_more_than_the_cluster_has_is_refused() -> None:
+    with pytest.raises(UserError, match=r"needs 1 GPUs .* the cluster has 0"):
+        concurrency(sweep_of(1, resources={"gpus": 1}).resources)
+    with pytest.raises(UserError, match=r"needs 6 CPUs \(2 workers with 3\)"):
+        concurrency(sweep_of(1, resources={"cpus": 3, "workers": 2}).resources)
+
+
+def test_concurrency_is_what_fits() -> None:
+    assert concurrency(sweep_of(1).resources) == 2
+    assert concurrency(sweep_of(1, resources={"cpus": 0.5}).resources) == 4
+    assert concurrency(sweep_of(1, resources={"cpus": 0.5, "concurrency": 3}).resources) == 3
+    assert concurrency(sweep_of(1, resources={"concurrency": 9}).resources) == 2
+
+
+def test_no_cluster_at_the_address_is_a_sentence() -> None:
+    ray.shutdown()
+    with pytest.raises(UserError, match="can't reach a Ray cluster at '127.0.0.1:9'"):
+        connect("127.0.0.1:9")

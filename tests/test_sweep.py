@@ -1,0 +1,236 @@
+"""The command as a user runs it: mistakes, a whole small sweep, kills, and the same command again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+from typer.testing import CliRunner
+from upath import UPath
+
+from fpray.methods import METHODS
+from fpray.records import Record, RecordStore
+from fpray.sweep import app
+
+SMALL = {
+    "name": "small",
+    "data": {"train_images": 120},
+    "train": {"epochs": 3, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}, "warmup_steps": 2},
+    "methods": {name: {"trials": 1} for name in METHODS} | {"full": {"trials": 2}, "wise_ft": {"trials": 3}},
+}
+TRIALS = len(METHODS) + 3
+
+
+def command(file: Path, *options: str) -> subprocess.Popen[str]:
+    """The command in a process group of its own, which a test can kill."""
+    call = [sys.executable, "-m", "fpray.sweep", str(file), *options]
+    return subprocess.Popen(
+        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=file.parent
+    )
+
+
+def run(file: Path, *options: str) -> tuple[int, str, str]:
+    process = command(file, *options)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def records_in(folder: Path) -> dict[str, Record]:
+    return {record.trial.id: record for record in RecordStore(UPath(folder)).read_all()}
+
+
+def results(records: dict[str, Record]) -> dict[str, object]:
+    """What two runs of one sweep must have in common."""
+    return {
+        id: (r.status, r.trial.params, r.results, [(e.epoch, e.losses, e.validation) for e in r.history])
+        for id, r in records.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def sweep_file(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Callable[[str], Path]:
+    """Writes the small sweep's file for a storage folder of its own."""
+    parent = tmp_path_factory.mktemp("sweeps")
+
+    def write(storage: str, **changes: object) -> Path:
+        content = SMALL | {"model": {"name": tiny_clip}, "storage": str(parent / storage)} | changes
+        path = parent / f"{storage}.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def whole(sweep_file: Callable[..., Path]) -> tuple[Path, str]:
+    """A sweep that ran through: its file, and what the command printed."""
+    file = sweep_file("whole")
+    code, out, err = run(file)
+    assert code == 0, err + out
+    return file, out
+
+
+def test_every_trial_finishes_and_leaves_its_files(whole: tuple[Path, str]) -> None:
+    folder = whole[0].parent / "whole" / "small"
+    records = records_in(folder)
+    assert len(records) == TRIALS
+    assert {r.status for r in records.values()} == {"finished"}, [r.error for r in records.values()]
+    for trial_id, record in records.items():
+        left = {path.name for path in (folder / "trials" / trial_id).iterdir()}
+        assert left == {"record.json", "weights.safetensors", "correct.npz"}
+        assert {"id/val", "id/test", "ood/sketch/val", "ood/quickdraw/test"} <= set(record.results)
+        assert record.movement is not None
+        assert record.provenance is not None
+    assert records["zero_shot-000"].movement.distance == 0
+    assert records["zero_shot-000"].movement.cka["id/val"] == pytest.approx(1)
+    assert records["full-000"].movement.distance > 0
+
+
+def test_the_end_shows_the_methods_and_how_to_open_mlflow(whole: tuple[Path, str]) -> None:
+    file, out = whole
+    for word in (*METHODS, "hypervolume", "knee", f"[{TRIALS}/{TRIALS}]"):
+        assert word in out
+    assert f"python -m mlflow ui --backend-store-uri sqlite:///{file.parent}/whole/mlflow.db" in out
+
+
+def test_the_report_is_there(whole: tuple[Path, str]) -> None:
+    folder = whole[0].parent / "whole" / "small" / "report"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {f"front-{name}.json" for name in METHODS} | {"fronts.html", "fronts.png", "report.json"}
+    assert json.loads((folder / "front-full.json").read_text())["finished"] == 2
+
+
+def mlflow_runs(file: Path) -> dict[str, str]:
+    """Status by name of all the runs of a sweep; a name must not come twice."""
+    client = MlflowClient(f"sqlite:///{file.parent}/{file.stem}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("small").experiment_id])
+    names = [run.info.run_name for run in runs]
+    assert len(names) == len(set(names)), sorted(names)
+    return {run.info.run_name: run.info.status for run in runs}
+
+
+def test_mlflow_has_one_finished_run_a_trial_and_a_parent(whole: tuple[Path, str]) -> None:
+    file, _ = whole
+    expected = {*records_in(file.parent / "whole" / "small"), "small"}
+    assert mlflow_runs(file) == dict.fromkeys(expected, "FINISHED")
+    client = MlflowClient(f"sqlite:///{file.parent}/whole/mlflow.db")
+    experiment = client.get_experiment_by_name("small").experiment_id
+    (parent,) = client.search_runs([experiment], "attributes.run_name = 'small'")
+    assert {f"hypervolume/{name}" for name in METHODS} <= set(parent.data.metrics)
+    artifacts = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
+    assert {"fronts.html", "fronts.png", "front-full.json"} <= artifacts
+    (full,) = client.search_runs([experiment], "attributes.run_name = 'full-000'")
+    assert {"id/val/top1", "ood/sketch/test/top1", "ood/test/top1", "loss/cross_entropy"} <= set(full.data.metrics)
+    assert {"method", "seed", "lr"} <= set(full.data.params)
+
+
+def test_killed_at_random_moments_it_ends_the_same(whole: tuple[Path, str], sweep_file: Callable[..., Path]) -> None:
+    file, folder = sweep_file("killed"), whole[0].parent / "killed" / "small"
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    ended: dict[str, str] = {}
+    for _ in range(2):
+        process = command(file)
+        wanted = len(records_in(folder)) + chance.randint(1, 4)
+        deadline = time.monotonic() + 200
+        while len(records_in(folder)) < wanted and process.poll() is None:
+            assert time.monotonic() < deadline
+        moment = time.monotonic() + chance.uniform(0, 2)
+        while time.monotonic() < moment and process.poll() is None:
+            pass
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        for trial_id, text in ended.items():
+            assert (folder / "trials" / trial_id / "record.json").read_text() == text, "a finished trial was touched"
+        done = [id for id, r in records_in(folder).items() if r.status == "finished"]
+        ended |= {id: (folder / "trials" / id / "record.json").read_text() for id in done}
+    code, out, err = run(file)
+    assert code == 0, err + out
+    assert results(records_in(folder)) == results(records_in(whole[0].parent / "whole" / "small"))
+    assert mlflow_runs(file) == mlflow_runs(whole[0])
+
+
+def test_again_runs_nothing_and_more_trials_only_those(
+    whole: tuple[Path, str], sweep_file: Callable[..., Path]
+) -> None:
+    file = whole[0]
+    folder = file.parent / "whole" / "small"
+    before = {path: path.read_text() for path in folder.glob("trials/*/record.json")}
+    code, out, _ = run(file)
+    assert code == 0
+    assert f"/{TRIALS}]" not in out
+    code, out, err = run(file, "--set", "methods.l2.trials=2")
+    assert code == 0, err
+    assert {path: path.read_text() for path in before} == before
+    assert set(records_in(folder)) == {path.parent.name for path in before} | {"l2-001"}
+    assert set(mlflow_runs(file)) == {*records_in(folder), "small"}
+
+
+def test_a_second_command_is_refused_and_the_first_goes_on(sweep_file: Callable[..., Path]) -> None:
+    file = sweep_file("twice", methods={"zero_shot": {"trials": 1}})
+    first = command(file)
+    deadline = time.monotonic() + 60
+    while not (file.parent / "twice" / "small" / "holder.json").exists():
+        assert time.monotonic() < deadline
+    code, _, err = run(file)
+    assert code == 2
+    assert f"process {first.pid} on " in err
+    assert "Traceback" not in err
+    first.communicate(timeout=200)
+    assert first.returncode == 0
+
+
+def test_more_gpus_than_there_are(sweep_file: Callable[..., Path]) -> None:
+    file = sweep_file("gpus", resources={"gpus": 512})
+    code, _, err = run(file)
+    assert code == 2
+    assert err.strip().endswith("ask for fewer, or add some")
+    assert "needs 512 GPUs" in err
+    assert "Traceback" not in err
+    assert not (file.parent / "gpus" / "small" / "trials").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "can't read the sweep file"),
+        ("name: a\ntrain: {epochs: 3\nmethods: x", "line 3: not valid YAML"),
+        ("train: {epoch: 3}", "did you mean 'epochs'?"),
+        ("methods: {l3: {}}", "unknown key 'l3'; did you mean 'l2'?"),
+        ("methods: {l2: {strength: {uniform: [2, 1]}}}", "range [2, 1] is empty"),
+        ("methods: {l2: {strength: {log: [0, 1]}}}", "touches 0"),
+        ("methods: {full: {}, wise_ft: {alpha: {uniform: [0, 2]}}}", "2.0 is not allowed"),
+        ("methods: {wise_ft: {of: [l1]}}", "'l1' is not among the sweep's methods"),
+        ("model: {name: ViT-B-61, pretrained: openai}", "did you mean 'ViT-B-16'?"),
+        ("storage: FILE/below", "can't write to"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path: Path, text: str | None, says: str) -> None:
+    file = tmp_path / "wrong.yaml"
+    if text is not None:
+        file.write_text(text.replace("FILE", str(file)))
+    done = CliRunner().invoke(app, [str(file)])
+    assert done.exit_code == 2
+    assert says in done.stderr
+    assert done.stderr.startswith("fpray: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_dry_run_shows_the_resolved_file_and_starts_nothing(tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    done = CliRunner().invoke(app, ["--dry-run", "--set", f"storage={storage}", "--set", "train.epochs=7"])
+    assert done.exit_code == 0
+    assert "epochs: 7" in done.stdout
+    assert "trials: zero_shot 1" in done.stdout
+    assert not storage.exists()

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from upath import UPath
+
+from fpray.config import Sweep
+from fpray.errors import UserError
+from fpray.sweepfile import check_sweep, read_sweep
+from fpray.sweepfolder import held, settle
+
+
+def sweep_of(**sections: object) -> Sweep:
+    return check_sweep({"name": "s", "methods": {"full": {"trials": 2}}} | sections, "s")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> UPath:
+    """A sweep's folder with a trial in it."""
+    folder = UPath(tmp_path / "s")
+    (folder / "trials" / "full-000").mkdir(parents=True)
+    settle(sweep_of(), folder)
+    return folder
+
+
+def test_the_resolved_file_reads_back(folder: UPath) -> None:
+    assert read_sweep(Path(folder / "sweep.yaml")) == sweep_of()
+
+
+def test_versions_and_commit_stand_in_the_file(folder: UPath) -> None:
+    first = (folder / "sweep.yaml").read_text().splitlines()[0]
+    assert all(word in first for word in ("fpray", "torch", "optuna", "commit"))
+
+
+def test_more_trials_and_other_ranges_are_welcome(folder: UPath) -> None:
+    settle(sweep_of(methods={"full": {"trials": 9}, "l2": None}, train={"lr": {"log": [1e-6, 1e-5]}}), folder)
+
+
+def test_changed_training_is_refused_with_the_differences(folder: UPath) -> None:
+    with pytest.raises(UserError, match=r"train\.epochs was 10, is 3; train\.weight_decay was 0\.1, is 0\.0"):
+        settle(sweep_of(train={"epochs": 3, "weight_decay": 0}), folder)
+    with pytest.raises(UserError, match=r"data\.seed was 0, is 1"):
+        settle(sweep_of(data={"seed": 1}), folder)
+    assert read_sweep(Path(folder / "sweep.yaml")) == sweep_of()
+
+
+def test_without_trials_anything_may_change(folder: UPath) -> None:
+    (folder / "trials" / "full-000").rmdir()
+    (folder / "trials").rmdir()
+    settle(sweep_of(train={"epochs": 3}), folder)
+
+
+HOLD = """
+import sys
+from upath import UPath
+from fpray.sweepfolder import held
+with held(UPath(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_holder_is_refused_until_the_first_dies(tmp_path: Path) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "s")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == "held\n"
+    with (
+        pytest.raises(UserError, match=f"process {first.pid} on .* already runs this sweep"),
+        held(UPath(tmp_path / "s")),
+    ):
+        pass
+    assert first.poll() is None
+    first.kill()
+    first.wait()
+    with held(UPath(tmp_path / "s")):
+        assert (tmp_path / "s" / "lock").exists()

@@ -94,8 +94,13 @@ class Study:
 
     def _ask(self) -> Params:
         # A sampler of its own for each trial: its random numbers don't depend on how often others were asked.
-        self._study.sampler = sampler(self.search, f"{self.search.seed}/{self.method}/{self.next_number}")
+        chooser = self._study.sampler = sampler(self.search, f"{self.search.seed}/{self.method}/{self.next_number}")
         self._asked.append(self._study.ask(self._distributions))
+        if isinstance(chooser, NSGAIISampler):
+            # Optuna notes a trial's generation, and selects its parents, only when it samples: not when it is given
+            # every hyperparameter. Without this, a study that repeats trials would go on otherwise.
+            generation = chooser.get_trial_generation(self._study, self._study.get_trials(deepcopy=False)[-1])
+            chooser.get_parent_population(self._study, generation)
         return self._asked[-1].params
 
 

@@ -1,0 +1,301 @@
+"""The schedule, driven by made-up results: the same trials whenever it is killed and whichever trial ends first."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from fpray.config import Sweep
+from fpray.records import Count, Record
+from fpray.schedule import Schedule, Wait
+from fpray.space import Params
+
+METHODS: dict[str, Any] = {
+    "zero_shot": {},
+    "full": {"trials": 18},
+    "l2": {"trials": 3},
+    "wise_ft": {"of": ["full", "l2"], "trials": 3},
+}
+
+
+def sweep_of(methods: dict[str, Any] = METHODS, seeds: Iterable[int] = (0,), **search: Any) -> Sweep:
+    return Sweep.model_validate(
+        {"name": "any", "methods": methods, "train": {"seeds": tuple(seeds)}, "search": {"lag": 2} | search}
+    )
+
+
+def outcome(record: Record) -> Record:
+    """How a trial ends: a formula of its configuration, so that it ends the same whenever it runs."""
+    trial = record.trial
+    if trial.method == "full" and trial.number in (1, 7):
+        return record.model_copy(update={"status": "failed", "error": "NaN"})
+    noise = zlib.crc32(f"{sorted(trial.params.items())} {trial.seed}".encode())
+    counts = {"id/val": noise % 997, "ood/a/val": noise % 787, "ood/b/val": noise % 691, "id/test": noise % 500}
+    return record.model_copy(
+        update={"status": "finished", "results": {s: Count(correct=c, total=1000) for s, c in counts.items()}}
+    )
+
+
+class Run:
+    """A sweep as an executor drives it, some trials at a time; what a crash leaves is in `stored`."""
+
+    def __init__(self, sweep: Sweep, stored: Iterable[Record] = (), order: int = 0, at_once: int = 4) -> None:
+        # What was written is read again, as after a crash.
+        self.stored = {r.trial.id: Record.model_validate_json(r.model_dump_json()) for r in stored}
+        self.schedule = Schedule(sweep, self.stored.values())
+        self.order, self.at_once = random.Random(order), at_once
+        self.dealt: list[Record] = []
+
+    def events(self) -> Iterator[None]:
+        """Deal a trial or end one, in random order, until there is nothing left."""
+        running: list[Record] = []
+        while True:
+            may_deal = len(running) < self.at_once and (not running or self.order.random() < 0.6)
+            next_one = self.schedule.next() if may_deal else None
+            if isinstance(next_one, Record):
+                assert next_one.trial.id not in {r.trial.id for r in running}
+                running.append(next_one)
+                self.dealt.append(next_one)
+                self.stored[next_one.trial.id] = next_one
+            elif running:
+                ended = outcome(running.pop(self.order.randrange(len(running))))
+                self.stored[ended.trial.id] = ended
+                self.schedule.ended(ended)
+            else:
+                assert next_one is Wait.NOTHING_LEFT
+                return
+            yield
+
+    def to_the_end(self) -> Run:
+        for _ in self.events():
+            pass
+        return self
+
+    def for_events(self, count: int) -> Run:
+        for _ in zip(range(count), self.events(), strict=False):
+            pass
+        return self
+
+    @property
+    def ids(self) -> list[str]:
+        return [record.trial.id for record in self.dealt]
+
+    @property
+    def params(self) -> dict[str, Params]:
+        return {trial_id: record.trial.params for trial_id, record in sorted(self.stored.items())}
+
+
+SWEEPS = {
+    "tpe": sweep_of(),
+    "nsga2 with seeds": sweep_of(METHODS | {"full": {"trials": 3}}, seeds=(5, 0), sampler="nsga2", lag=0),
+    "grids": sweep_of(
+        {
+            "full": {"lr": {"grid": [1e-6, 1e-5, 1e-4]}},
+            "kd": {"form": {"grid": ["kl", "mse_logits"]}, "trials": 5},
+            "wise_ft": {"alpha": {"grid": [0.2, 0.5]}, "trials": 4},
+        },
+        lag=1,
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=SWEEPS)
+def sweep(request: pytest.FixtureRequest) -> Sweep:
+    return SWEEPS[request.param]
+
+
+@pytest.fixture(scope="module")
+def whole(sweep: Sweep) -> Run:
+    """The uninterrupted run."""
+    return Run(sweep).to_the_end()
+
+
+def test_every_trial_is_dealt_once(sweep: Sweep, whole: Run) -> None:
+    assert len(whole.dealt) == len(set(whole.ids)) == whole.schedule.planned
+    dealt = Counter(record.trial.method for record in whole.dealt)
+    assert dealt == {m: s.trials * len(sweep.train.seeds) for m, s in sweep.methods.chosen().items()}
+    assert whole.schedule.complete
+    assert {record.trial.id for record in whole.schedule.wanted()} == set(whole.ids)
+    assert whole.schedule.next() is Wait.NOTHING_LEFT
+
+
+def test_the_order_in_which_trials_end_changes_nothing(sweep: Sweep, whole: Run) -> None:
+    for order, at_once in ((1, 1), (2, 2), (3, 16)):
+        assert Run(sweep, order=order, at_once=at_once).to_the_end().params == whole.params
+
+
+def test_killed_after_any_event_it_deals_the_same_trials(sweep: Sweep, whole: Run) -> None:
+    for count in range(2 * len(whole.dealt) + 1):
+        killed = Run(sweep, order=count).for_events(count)
+        ended = {trial_id for trial_id, record in killed.stored.items() if record.status != "running"}
+        resumed = Run(sweep, killed.stored.values(), order=count + 1).to_the_end()
+        assert resumed.params == whole.params, f"killed after {count} events"
+        assert sorted(resumed.ids) == sorted(set(whole.ids) - ended)
+        assert all(record.status != "running" for record in resumed.stored.values())
+
+
+def test_killed_again_and_again_it_deals_the_same_trials(sweep: Sweep, whole: Run) -> None:
+    stored: list[Record] = []
+    for order in range(1000):
+        stored = list(Run(sweep, stored, order).for_events(5).stored.values())
+        if Run(sweep, stored).schedule.complete:
+            break
+    assert Run(sweep, stored).params == whole.params
+    assert Run(sweep, stored).to_the_end().dealt == []
+
+
+def test_interrupted_trials_come_first_with_their_records(sweep: Sweep) -> None:
+    killed = Run(sweep, order=3).for_events(9)
+    interrupted = {trial_id for trial_id, record in killed.stored.items() if record.status == "running"}
+    assert interrupted
+    kept = {trial_id: killed.stored[trial_id].model_copy(update={"attempt": 2}) for trial_id in interrupted}
+    resumed = Schedule(sweep, (killed.stored | kept).values())
+    again = [resumed.next() for _ in interrupted]
+    assert {record.trial.id: record for record in again} == kept
+
+
+def test_a_lost_record_is_dealt_again_the_same(sweep: Sweep, whole: Run) -> None:
+    for lost in whole.ids:
+        resumed = Run(sweep, [r for trial_id, r in whole.stored.items() if trial_id != lost]).to_the_end()
+        assert resumed.ids == [lost]
+        assert resumed.params == whole.params
+
+
+def test_methods_take_turns() -> None:
+    run = Run(sweep_of({"full": {"trials": 4}, "l1": {"trials": 4}, "l2": {"trials": 2}}, lag=8))
+    methods = [record.trial.method for record in (run.schedule.next() for _ in range(10))]
+    assert methods == ["full", "l1", "l2", "full", "l1", "l2", "full", "l1", "full", "l1"]
+    assert run.schedule.next() is Wait.NOTHING_LEFT
+
+
+def test_a_method_waits_for_the_results_that_its_lag_asks_for() -> None:
+    schedule = Schedule(sweep_of({"full": {"trials": 4}}, lag=1), [])
+    first, second = schedule.next(), schedule.next()
+    assert schedule.next() is Wait.FOR_RESULTS
+    schedule.ended(outcome(second))
+    assert schedule.next() is Wait.FOR_RESULTS
+    schedule.ended(outcome(first))
+    assert schedule.next().trial.id == "full-002"
+
+
+def test_ids_are_the_methods_and_the_number() -> None:
+    whole = Run(SWEEPS["tpe"]).to_the_end()
+    assert [i for i in whole.params if i.startswith("full")] == [f"full-{n:03d}" for n in range(18)]
+    assert "zero_shot-000" in whole.params
+    assert all(record.trial.id == f"{record.trial.method}-{record.trial.number:03d}" for record in whole.dealt)
+
+
+def test_interpolation_starts_when_its_sources_have_ended_and_takes_a_finished_one() -> None:
+    whole, order = Run(SWEEPS["tpe"]), []
+    for _ in whole.events():
+        statuses = {trial_id: record.status for trial_id, record in whole.stored.items()}
+        if any(trial_id.startswith("wise_ft") for trial_id in statuses):
+            order.append(statuses)
+    sources = {trial_id: s for trial_id, s in order[0].items() if trial_id.startswith(("full", "l2"))}
+    assert Counter(sources.values()) == {"finished": 19, "failed": 2}
+    taken = [whole.stored[f"wise_ft-{number:03d}"].trial.params for number in range(3)]
+    assert all(sources[params["source"]] == "finished" for params in taken)
+    assert all(0 <= params["alpha"] <= 1 for params in taken)
+
+
+def test_failed_sources_are_never_used() -> None:
+    many = sweep_of({"full": {"trials": 3}, "wise_ft": {"trials": 40}}, sampler="random", lag=8)
+    whole = Run(many).to_the_end()
+    sources = {r.trial.params["source"] for r in whole.dealt if r.trial.method == "wise_ft"}
+    assert sources == {"full-000", "full-002"}  # full-001 fails
+
+
+def test_without_a_finished_source_nothing_is_left() -> None:
+    schedule = Schedule(sweep_of({"full": {"trials": 2}, "wise_ft": {}}), [])
+    dealt = [schedule.next(), schedule.next()]
+    assert schedule.next() is Wait.FOR_RESULTS
+    for record in dealt:
+        schedule.ended(record.model_copy(update={"status": "failed"}))
+    assert schedule.next() is Wait.NOTHING_LEFT
+
+
+def test_every_seed_gets_the_same_hyperparameters_and_the_source_of_its_own_seed() -> None:
+    whole = Run(SWEEPS["nsga2 with seeds"]).to_the_end()
+    assert {i for i in whole.params if i.startswith("l2")} == {f"l2-{n:03d}-s{s}" for n in range(3) for s in (0, 5)}
+    for record in whole.dealt:
+        trial = record.trial
+        assert trial.id == f"{trial.method}-{trial.number:03d}-s{trial.seed}"
+        other = whole.stored[trial.id.replace(f"-s{trial.seed}", f"-s{5 - trial.seed}")].trial
+        if trial.method == "wise_ft":
+            assert trial.params["source"].endswith(f"-s{trial.seed}")
+            assert other.params["source"] == trial.params["source"].replace(f"-s{trial.seed}", f"-s{other.seed}")
+            assert other.params["alpha"] == trial.params["alpha"]
+        else:
+            assert other.params == trial.params
+
+
+def test_a_source_counts_only_with_every_seed_finished() -> None:
+    sweep = sweep_of({"full": {"trials": 2}, "wise_ft": {"trials": 12}}, seeds=(0, 1), sampler="random", lag=12)
+    schedule = Schedule(sweep, [])
+    for record in [schedule.next() for _ in range(4)]:
+        fails = record.trial.id == "full-000-s1"
+        schedule.ended(record.model_copy(update={"status": "failed"}) if fails else finished_at(record, 1, 1))
+    sources = {schedule.next().trial.params["source"] for _ in range(24)}
+    assert sources == {"full-001-s0", "full-001-s1"}
+
+
+def finished_at(record: Record, right: int, ood_right: int) -> Record:
+    counts = {"id/val": Count(correct=right, total=100), "ood/a/val": Count(correct=ood_right, total=100)}
+    return record.model_copy(update={"status": "finished", "results": counts})
+
+
+def test_objectives_are_means_over_seeds_and_failures_are_told() -> None:
+    schedule = Schedule(sweep_of({"full": {"trials": 3}}, seeds=(0, 1), lag=0), [])
+    first = [schedule.next(), schedule.next()]
+    schedule.ended(finished_at(first[0], 40, 20))
+    assert schedule.next() is Wait.FOR_RESULTS  # the other seed runs
+    schedule.ended(finished_at(first[1], 60, 26))
+    second = [schedule.next(), schedule.next()]
+    schedule.ended(finished_at(second[0], 90, 90))
+    schedule.ended(second[1].model_copy(update={"status": "failed"}))
+    schedule.next()
+    trials = schedule._lanes["full"].study._study.trials
+    assert [(t.state.name, t.values) for t in trials] == [("COMPLETE", [50, 23]), ("FAIL", None), ("RUNNING", None)]
+
+
+def test_more_trials_extend_a_sweep() -> None:
+    short = Run(sweep_of({"full": {"trials": 15}, "wise_ft": {"of": ["full"], "trials": 2}})).to_the_end()
+    longer = sweep_of({"full": {"trials": 18}, "wise_ft": {"of": ["full"], "trials": 4}})
+    extended = Run(longer, short.stored.values(), order=5).to_the_end()
+    assert {i: extended.params[i] for i in short.params} == short.params
+    assert sorted(extended.ids) == ["full-015", "full-016", "full-017", "wise_ft-002", "wise_ft-003"]
+    at_once = Run(longer).to_the_end()
+    full = [i for i in extended.params if i.startswith("full")]
+    assert {i: extended.params[i] for i in full} == {i: at_once.params[i] for i in full}
+
+
+def test_another_method_extends_a_sweep() -> None:
+    before = Run(sweep_of({"full": {"trials": 3}})).to_the_end()
+    methods = {"full": {"trials": 3}, "l2": {"trials": 2}}
+    extended = Run(sweep_of(methods), before.stored.values()).to_the_end()
+    assert sorted(extended.ids) == ["l2-000", "l2-001"]
+    assert extended.params == Run(sweep_of(methods)).to_the_end().params
+
+
+def test_fewer_trials_keep_the_records_and_want_less() -> None:
+    before = Run(sweep_of({"full": {"trials": 5}, "l2": {"trials": 2}})).to_the_end()
+    after = Run(sweep_of({"full": {"trials": 2}}), before.stored.values()).to_the_end()
+    assert after.dealt == []
+    assert after.schedule.planned == 2
+    assert [record.trial.id for record in after.schedule.wanted()] == ["full-000", "full-001"]
+    assert after.schedule.complete
+
+
+def test_it_is_complete_only_when_every_trial_has_ended() -> None:
+    schedule = Schedule(sweep_of({"full": {"trials": 2}}), [])
+    dealt = [schedule.next(), schedule.next()]
+    assert not schedule.complete
+    schedule.ended(outcome(dealt[0]))
+    assert not schedule.complete
+    schedule.ended(outcome(dealt[1]))  # failed, which is an end too
+    assert schedule.complete

@@ -16,9 +16,9 @@ def open_storage(address: str) -> UPath:
     Raises:
         UserError: if it can't be made or written to.
     """
-    folder = UPath(address)
-    folder = folder.absolute() if is_local(folder) else folder
     try:
+        folder = UPath(address)
+        folder = folder.absolute() if is_local(folder) else folder
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / ".writable", b"")
         (folder / ".writable").unlink()

@@ -18,7 +18,8 @@ from fpray.storage import write_whole
 
 
 class Recorded(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # JSON has no NaN: pydantic would write null, which does not read back as a number.
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class Trial(Recorded):

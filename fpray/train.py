@@ -43,7 +43,7 @@ def train(
         What each epoch gave, those before the checkpoint included.
 
     Raises:
-        TrainingError: if the loss is no longer finite.
+        TrainingError: if the loss or a weight is no longer finite.
     """
     data = method.training_data(next(s for s in splits if s.part == "train"))
     validation = [s for s in splits if s.part == "val"]
@@ -64,6 +64,8 @@ def train(
         losses = _train_epoch(method, losses_of, loader, optimizer, trained, settings, epoch * len(batches), runtime)
         if not all(math.isfinite(value) for value in losses.values()):
             raise TrainingError(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
+        if not all(bool(weight.isfinite().all()) for weight in trained):  # the last step is in no loss
+            raise TrainingError(f"a weight is not finite after epoch {epoch + 1}; try a lower learning rate")
         counts = _validate(method, validation, runtime, settings)
         history += (
             Epoch(

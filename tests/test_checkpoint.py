@@ -1,0 +1,140 @@
+"""Checkpoints: weights, buffers and optimiser come back to the bit, and the newest whole one is what counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from upath import UPath
+
+from fpray.checkpoint import Checkpoint, newest_checkpoint
+from fpray.records import Count, Epoch
+
+
+class Net(nn.Module):
+    """Weights that train, weights that are frozen, and running statistics."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.frozen = nn.Linear(4, 4).requires_grad_(False)
+        self.norm = nn.BatchNorm1d(4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.frozen(x)))
+
+
+def optimizer_of(net: Net) -> torch.optim.AdamW:
+    return torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=0.1, weight_decay=0.01)
+
+
+def steps(net: Net, optimizer: torch.optim.Optimizer, seeds: range) -> None:
+    for seed in seeds:
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(seed))
+        optimizer.zero_grad()
+        net(x).square().sum().backward()
+        optimizer.step()
+
+
+def history_of(epochs: int) -> tuple[Epoch, ...]:
+    return tuple(
+        Epoch(
+            epoch=i + 1,
+            step=3 * i,
+            lr=0.1 / 3,
+            losses={"cross_entropy": 1 / (i + 3)},
+            validation={"id/val": Count(correct=i, total=7)},
+            images=8,
+            seconds=0.1,
+            ended=1.0 + i,
+        )
+        for i in range(epochs)
+    )
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> UPath:
+    address = {"local": str(tmp_path), "memory": f"memory://{tmp_path.name}"}[request.param]
+    return UPath(address) / "checkpoint"
+
+
+def test_it_comes_back_to_the_bit_and_goes_on_the_same(folder: UPath) -> None:
+    net = Net(0)
+    optimizer = optimizer_of(net)
+    steps(net, optimizer, range(3))
+    Checkpoint.of(net, optimizer, history_of(2)).write(folder)
+
+    other = Net(0)
+    with torch.no_grad():  # made anew, with what trains somewhere else
+        for parameter in (*other.norm.parameters(), *other.head.parameters()):
+            parameter.fill_(9)
+    other_optimizer = optimizer_of(other)
+    checkpoint = newest_checkpoint(folder)
+    assert checkpoint.history == history_of(2)
+    checkpoint.restore(other, other_optimizer)
+
+    def same() -> bool:
+        ours, theirs = other.state_dict(), net.state_dict()
+        moments, their_moments = other_optimizer.state_dict()["state"], optimizer.state_dict()["state"]
+        return all(torch.equal(ours[key], theirs[key]) for key in theirs) and all(
+            torch.equal(moments[i][key], state[key]) for i, state in their_moments.items() for key in state
+        )
+
+    assert same()
+    assert optimizer.state_dict()["state"][0].keys() == other_optimizer.state_dict()["state"][0].keys()
+    assert other_optimizer.state_dict()["param_groups"] == optimizer.state_dict()["param_groups"]
+    for seed in range(3, 6):
+        steps(net, optimizer, range(seed, seed + 1))
+        assert not same()
+        steps(other, other_optimizer, range(seed, seed + 1))
+        assert same()
+
+
+def test_it_is_a_copy_that_further_training_does_not_change() -> None:
+    net = Net(0)
+    optimizer = optimizer_of(net)
+    steps(net, optimizer, range(1))
+    checkpoint = Checkpoint.of(net, optimizer, ())
+    again = Checkpoint({key: value.clone() for key, value in checkpoint.tensors.items()}, ())
+    other = Net(0)
+    other_optimizer = optimizer_of(other)
+    checkpoint.restore(other, other_optimizer)
+    steps(other, other_optimizer, range(1, 4))
+    assert all(torch.equal(checkpoint.tensors[key], again.tensors[key]) for key in again.tensors)
+
+
+def test_frozen_weights_are_left_out(folder: UPath) -> None:
+    net = Net(0)
+    tensors = Checkpoint.of(net, optimizer_of(net), ()).tensors
+    assert not any("frozen" in key for key in tensors)
+    assert {"method.head.weight", "method.norm.weight", "method.norm.running_mean"} <= tensors.keys()
+
+
+def test_there_is_none_at_first(folder: UPath) -> None:
+    assert newest_checkpoint(folder) is None
+    folder.mkdir(parents=True)
+    (folder / "epoch-0001.safetensors.77.part").write_bytes(b"half of a checkpoint")
+    assert newest_checkpoint(folder) is None
+
+
+def test_only_the_newest_is_kept(folder: UPath) -> None:
+    net = Net(0)
+    optimizer = optimizer_of(net)
+    for epochs in (1, 2, 9, 10):
+        Checkpoint.of(net, optimizer, history_of(epochs)).write(folder)
+        assert [path.name for path in folder.iterdir()] == [f"epoch-{epochs:04d}.safetensors"]
+        assert len(newest_checkpoint(folder).history) == epochs
+
+
+def test_of_several_the_newest_counts(folder: UPath) -> None:
+    net = Net(0)
+    optimizer = optimizer_of(net)
+    Checkpoint.of(net, optimizer, history_of(1)).write(folder)
+    older = (folder / "epoch-0001.safetensors").read_bytes()
+    Checkpoint.of(net, optimizer, history_of(2)).write(folder)
+    (folder / "epoch-0001.safetensors").write_bytes(older)  # as after a crash before it was removed
+    (folder / "epoch-0003.safetensors.77.part").write_bytes(b"half of a checkpoint")
+    assert newest_checkpoint(folder).history == history_of(2)

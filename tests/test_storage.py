@@ -1,0 +1,101 @@
+"""Storage: a file is there whole or not at all, on disk and on any fsspec address."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from upath import UPath
+
+from fpray.errors import UserError
+from fpray.storage import is_local, open_storage, write_whole
+
+
+@contextmanager
+def disk_with_room_for(size: int) -> Iterator[None]:
+    """Let every write beyond `size` bytes of a file fail, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    file = UPath(tmp_path) / "some" / "folder" / "file"
+    for content in (b"first", b"", bytes(range(256))):
+        write_whole(file, content)
+        assert file.read_bytes() == content
+        assert [path.name for path in file.parent.iterdir()] == ["file"]
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_beside(tmp_path: Path) -> None:
+    file = UPath(tmp_path) / "file"
+    write_whole(file, b"old")
+    with pytest.raises(OSError), disk_with_room_for(1000):
+        write_whole(file, b"x" * 5000)
+    assert file.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208
+
+
+def test_a_first_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OSError), disk_with_room_for(1000):
+        write_whole(UPath(tmp_path) / "file", b"x" * 5000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_that_can_not_be_replaced_leaves_nothing_beside(tmp_path: Path) -> None:
+    (tmp_path / "file" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError):
+        write_whole(UPath(tmp_path) / "file", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file" / "inside").is_dir()
+
+
+def test_a_file_is_never_seen_in_part(tmp_path: Path) -> None:
+    file = UPath(tmp_path) / "file"
+    write_whole(file, b"a" * 100_000)
+    with (tmp_path / "file").open("rb") as reader:  # opened before the write, read after it
+        start = reader.read(10)
+        write_whole(file, b"b" * 100_000)
+        assert start + reader.read() == b"a" * 100_000
+    assert file.read_bytes() == b"b" * 100_000
+
+
+def test_storage_is_made_and_left_empty(tmp_path: Path) -> None:
+    folder = open_storage(str(tmp_path / "new" / "storage"))
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+    assert open_storage(str(tmp_path / "new" / "storage")) == folder
+
+
+def test_a_relative_path_means_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = open_storage("here")
+    assert is_local(folder)
+    monkeypatch.chdir("/")
+    write_whole(folder / "file", b"x")
+    assert (tmp_path / "here" / "file").read_bytes() == b"x"
+
+
+def test_memory_is_storage_too() -> None:
+    folder = open_storage("memory://test-storage/sweeps")
+    assert not is_local(folder)
+    write_whole(folder / "deep" / "er" / "file", b"first")
+    write_whole(folder / "deep" / "er" / "file", b"second")
+    assert (folder / "deep" / "er" / "file").read_bytes() == b"second"
+    assert [path.name for path in folder.iterdir()] == ["deep"]
+
+
+def test_storage_that_can_not_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    for address in (str(tmp_path / "file" / "below"), str(tmp_path / "file"), "nonsense://bucket/x"):
+        with pytest.raises(UserError) as caught:
+            open_storage(address)
+        assert str(caught.value).startswith(f"storage: can't write to '{address}': ")
+        assert "\n" not in str(caught.value)

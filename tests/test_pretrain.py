@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from open_clip.loss import ClipLoss
 from PIL import Image
 
 from fpray.drawing import CLASSES, FAMILIES
-from fpray.pretrain import Recipe, caption, contrastive_loss, draw_pairs, learning_rate, save, shifted, train
+from fpray.pretrain import MODEL_CFG, Recipe, caption, contrastive_loss, draw_pairs, learning_rate, save, shifted, train
 
 TINY = Recipe(real_images=30, images=30, epochs=1, batch_size=60)
 
@@ -47,6 +48,10 @@ def test_the_shipped_model_is_small_and_loads() -> None:
     with as_file(files("fpray") / "models" / "drawnet") as folder:
         assert sum(file.stat().st_size for file in folder.rglob("*")) <= 12_000_000
         model = load(folder)
+        made = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
+    assert Recipe(**made["recipe"]) == Recipe()
+    assert config["model_cfg"] == MODEL_CFG
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
 

@@ -218,6 +218,11 @@ def test_workers_share_out_each_global_batch(world_size: int) -> None:
         assert sorted(i for part in parts for i in part) == sorted(batch)
 
 
+def test_workers_share_evenly_even_a_batch_larger_than_the_data() -> None:
+    shares = [batches_of(0, batch_size=512, rank=rank, world_size=4) for rank in range(4)]
+    assert [[len(batch) for batch in share] for share in shares] == [[12]] * 4  # 48 of 50 images
+
+
 def test_evaluation_meets_images_in_order(reference: Reference) -> None:
     images = reference.dataset.images(reference.dataset.splits()[1])
     batches = list(in_order(images, reference.loaded.preprocess, [5, 2, 9, 0, 11], batch_size=2))

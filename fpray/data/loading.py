@@ -35,7 +35,8 @@ class EpochBatches(Sampler[list[int]]):
     """
 
     def __init__(self, size: int, batch_size: int, seed: int, rank: int, world_size: int) -> None:
-        self.size, self.batch_size, self.seed = size, min(batch_size, size), seed
+        # Of few images, as many as the workers can share evenly.
+        self.size, self.batch_size, self.seed = size, min(batch_size, size - size % world_size), seed
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
 

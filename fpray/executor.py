@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 import time
 import traceback
@@ -15,6 +16,7 @@ import ray.train.torch
 import torch
 from ray import tune
 from ray._private.state import state as cluster_state
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.search import Searcher
 from upath import UPath
 
@@ -25,22 +27,29 @@ from fpray.runtime import Runtime
 from fpray.schedule import Schedule, Wait
 from fpray.trial import run_trial
 
-# Tune's newer console prints tables that no setting turns off; progress is ours to tell.
+# Tune's newer console prints tables that no setting turns off; progress is ours to tell (see `_Quiet` too).
 os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
 
 Work = Callable[[Record, Sweep, UPath, Runtime], None]
 
 
 def connect(address: str | None) -> None:
-    """Join the Ray cluster at `address` (or RAY_ADDRESS), or start Ray on this machine.
+    """Join the Ray cluster at `address` (`HOST:PORT` or `auto`), or start Ray on this machine without one.
 
     Raises:
         UserError: if there is no cluster at the address.
     """
     try:
+        if address is not None and address.count(":") == 1:
+            # Ray itself tries for minutes before it gives up.
+            host, _, port = address.partition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address=address, log_to_driver=False, logging_level="error")
-    except ConnectionError as error:
-        raise UserError(f"can't reach a Ray cluster at '{address}': {error}".splitlines()[0]) from None
+    except (ConnectionError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"can't reach a Ray cluster at '{address}': {reason}; start it, or leave out --address"
+        ) from None
 
 
 def concurrency(resources: Resources) -> int:
@@ -90,8 +99,15 @@ def execute(
                 reuse_actors=True,
             ),
             # Tune keeps nothing that we need: the records are the truth.
-            run_config=tune.RunConfig(storage_path=scratch, name="sweep", verbose=0, log_to_file=False),
+            run_config=tune.RunConfig(storage_path=scratch, name="sweep", verbose=0, callbacks=[_Quiet()]),
         ).fit()
+
+
+class _Quiet(TrialProgressCallback):
+    """Takes the place of the callback with which Tune prints every trial's end, whatever its verbosity."""
+
+    def _print(self, msg: str) -> None:
+        pass
 
 
 class _Dealer(Searcher):
@@ -136,11 +152,12 @@ def failed(record: Record, error: str) -> Record:
     return record.model_copy(update={"status": "failed", "error": error, "ended": time.time()})
 
 
-def _trial_resources(resources: Resources) -> dict[str, float]:
+def _trial_resources(resources: Resources) -> dict[str, float] | tune.PlacementGroupFactory:
     if resources.workers == 1:
         return {"cpu": resources.cpus, "gpu": resources.gpus}
-    # The workers have resources of their own; the process that starts them must not take those away.
-    return {"cpu": 0.01}
+    # The workers have resources of their own. The process that starts them must take none of those away: with a
+    # hundredth of a CPU for it, two workers with one CPU each never start on a machine with two. It stays on the head.
+    return tune.PlacementGroupFactory([{"CPU": 0, "node:__internal_head__": 0.001}])
 
 
 def _trainable(sweep: Sweep, folder: UPath, work: Work) -> Callable[[dict[str, Any]], None]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     SerializeAsAny,
     TypeAdapter,
@@ -104,6 +105,10 @@ def _within(method: type[Method], name: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _list_of_words(written: Any) -> Any:
+    return [written] if isinstance(written, str) else written
+
+
 def _settings_of(method: type[Method]) -> type[MethodSettings]:
     """The model of a method's section: one search dimension for each of its hyperparameters."""
     fields: dict[str, Any] = {"trials": (int, Field(method.default_trials, ge=1))}
@@ -112,7 +117,10 @@ def _settings_of(method: type[Method]) -> type[MethodSettings]:
         if default is not None:
             fields[name] = (Annotated[Dimension, _within(method, name)], default)
     if method.builds_on is not None:
-        fields["of"] = (tuple[str, ...], Field(method.builds_on, min_length=1))
+        fields["of"] = (
+            Annotated[tuple[str, ...], BeforeValidator(_list_of_words)],
+            Field(method.builds_on, min_length=1),
+        )
     return create_model(f"{method.name} settings", __base__=MethodSettings, **fields)
 
 
@@ -160,7 +168,14 @@ class Resources(Section):
     cpus: float = Field(1, gt=0)
     gpus: float = Field(0, ge=0)
     workers: int = Field(1, ge=1)
-    concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    concurrency: Literal["auto"] | int = "auto"
+
+    @field_validator("concurrency", mode="before")
+    @classmethod
+    def _auto_or_a_number(cls, written: Any) -> Any:
+        if written != "auto" and (not isinstance(written, int) or isinstance(written, bool) or written < 1):
+            raise ValueError(f"must be 'auto' or a whole number above 0, not {written!r}")
+        return written
 
 
 class Tracking(Section):

@@ -57,7 +57,9 @@ def png(report: Report) -> bytes:
     for method in report.methods:
         colour, rest = colours[method.method], _rest(report, method)
         ids, oods = [p.test.id for p in method.front], [p.test.ood for p in method.front]
-        axes.plot(ids, oods, "o-", color=colour, label=method.method)
+        # The star is the WiSE-FT paper's mark for the pre-trained model.
+        mark = "*" if method.method == "zero_shot" else "o-"
+        axes.plot(ids, oods, mark, color=colour, label=method.method, markersize=12 if mark == "*" else 6, zorder=3)
         axes.plot([p.test.id for p in rest], [p.test.ood for p in rest], "o", color=colour, alpha=0.35, markersize=4)
     axes.set(xlabel=X, ylabel=Y, title=f"{report.sweep}: fronts chosen on validation, shown on test images")
     axes.grid(alpha=0.3)

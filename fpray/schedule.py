@@ -48,8 +48,9 @@ class Schedule:
 
     @property
     def planned(self) -> int:
-        """How many trials the sweep has in all."""
-        return sum(settings.trials for settings in self.methods.values()) * len(self.seeds)
+        """How many trials the sweep has in all; none of a method whose sources have all failed."""
+        possible = (s.trials for s in self.methods.values() if self._unended(s) or self._space(s) is not None)
+        return sum(possible) * len(self.seeds)
 
     @property
     def complete(self) -> bool:
@@ -89,7 +90,7 @@ class Schedule:
         return [r for r in of_method if r.trial.number < self.methods[method].trials]
 
     def _next_of(self, method: str) -> Record | Wait:
-        if any(not self._all_ended(source) for source in self.methods[method].sources()):
+        if self._unended(self.methods[method]):
             return Wait.FOR_RESULTS
         lane = self._lanes.get(method) or self._open(method)
         if lane is None:
@@ -114,6 +115,10 @@ class Schedule:
                     trial = Trial(id=trial_id, method=method, number=number, seed=seed, params=params)
                     return Record(trial=trial, started=time.time())
         return None
+
+    def _unended(self, settings: MethodSettings) -> bool:
+        """Whether trials that a method builds on have not ended yet."""
+        return any(not self._all_ended(source) for source in settings.sources())
 
     def _all_ended(self, method: str) -> bool:
         ended = [record for record in self._of(method) if record.status != "running"]

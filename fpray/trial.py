@@ -18,8 +18,7 @@ from fpray.config import Model, Sweep
 from fpray.data import DATASETS
 from fpray.data.base import Options
 from fpray.evaluate import Predictions, predict
-from fpray.methods import METHODS, Method, TrainedMethod
-from fpray.methods.wise_ft import WiseFT
+from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
 from fpray.model import Classifier, weights_of
 from fpray.movement import linear_cka, weight_distance
 from fpray.records import Cost, Epoch, Movement, Provenance, Record, RecordStore
@@ -77,7 +76,7 @@ def build_method(record: Record, reference: Reference, store: RecordStore) -> Me
     kind = METHODS[record.trial.method]
     torch.manual_seed(record.trial.seed)  # LoRA's A matrices start at random
     method = kind(kind.Params.model_validate(record.trial.params), reference)
-    if isinstance(method, WiseFT):
+    if isinstance(method, DerivedMethod):
         method.take_source(store.read_weights(method.params.source))
     return method
 

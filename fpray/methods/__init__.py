@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 
-from fpray.methods.base import Hyperparameters, Method, TrainedMethod
+from fpray.methods.base import DerivedMethod, Hyperparameters, Method, TrainedMethod
 
 
 def _discover() -> dict[str, type[Method]]:
@@ -20,4 +20,4 @@ def _discover() -> dict[str, type[Method]]:
 
 METHODS: dict[str, type[Method]] = _discover()
 
-__all__ = ["METHODS", "Hyperparameters", "Method", "TrainedMethod"]
+__all__ = ["METHODS", "DerivedMethod", "Hyperparameters", "Method", "TrainedMethod"]

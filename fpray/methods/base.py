@@ -43,7 +43,7 @@ class Method(nn.Module, ABC):
     Params: ClassVar[type[Hyperparameters]]
     default_trials: ClassVar[int] = 8
     builds_on: ClassVar[tuple[str, ...] | None] = None
-    """The methods whose finished trials this one takes its `source` from by default, instead of training."""
+    """The methods that a `DerivedMethod` builds on where the sweep file doesn't say; None for every other."""
 
     def __init__(self, params: Hyperparameters, reference: Reference) -> None:
         super().__init__()
@@ -53,6 +53,21 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def plain(self) -> Classifier:
         """The plain encoder and head that this method leaves behind."""
+
+
+class Derived(Hyperparameters):
+    """Hyperparameters of every method that builds on another trial."""
+
+    source: str
+    """The id of that trial; searched too, among the finished trials of the methods that `of` names."""
+
+
+class DerivedMethod(Method):
+    """A method that trains nothing, but makes its classifier of another trial's weights."""
+
+    def take_source(self, weights: Mapping[str, Tensor]) -> None:
+        """Receive the weights of the source trial (see `fpray.model.weights_of`)."""
+        self.source = weights
 
 
 class TrainedMethod(Method):

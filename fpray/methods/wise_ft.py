@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor
 
-from fpray.methods.base import Hyperparameters, Method
+from fpray.methods.base import Derived, DerivedMethod
 from fpray.model import Classifier, load_weights, weights_of
 from fpray.space import Uniform
 
 
-class WiseFT(Method):
+class WiseFT(DerivedMethod):
     """Interpolates every weight of encoder and head (arXiv 2109.01903); trains nothing.
 
-    alpha 0 is the pre-trained model, 1 the fine-tuned one. `source` is the trial whose weights are w1.
+    alpha 0 is the pre-trained model, 1 the fine-tuned one. The weights of the `source` trial are w1.
     """
 
     name = "wise_ft"
     builds_on = ("full",)
 
-    class Params(Hyperparameters):
-        source: str  # searched too: one of the finished trials of the methods that `of` names
+    class Params(Derived):
         alpha: Annotated[float, Field(ge=0, le=1), Uniform(0.0, 1.0)]
-
-    def take_source(self, weights: dict[str, Tensor]) -> None:
-        """Receive w1, the weights of the source trial (see `fpray.model.weights_of`)."""
-        self._source = weights
 
     def plain(self) -> Classifier:
         classifier = copy.deepcopy(self.reference.classifier)
-        load_weights(classifier, interpolate(weights_of(classifier), self._source, self.params.alpha))
+        load_weights(classifier, interpolate(weights_of(classifier), self.source, self.params.alpha))
         return classifier
 
 
-def interpolate(start: dict[str, Tensor], end: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
+def interpolate(start: Mapping[str, Tensor], end: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
     """(1 - alpha) * start + alpha * end, key by key; whole-number entries (counters) are the nearer end's."""
     nearer = end if alpha >= 0.5 else start
     return {

@@ -45,7 +45,10 @@ class Count(Recorded):
 
 
 class Epoch(Recorded):
-    """What one epoch of training gave. `epoch` and `step` count what is done; `ended` is Unix time in seconds."""
+    """What one epoch of training gave. `epoch` and `step` count what is done; `ended` is Unix time in seconds.
+
+    `seconds` are those of the training steps, `validation_seconds` those of the validation that followed.
+    """
 
     epoch: int
     step: int
@@ -54,6 +57,7 @@ class Epoch(Recorded):
     validation: dict[str, Count]
     images: int
     seconds: float
+    validation_seconds: float
     ended: float
 
 
@@ -69,7 +73,11 @@ class Movement(Recorded):
 
 
 class Cost(Recorded):
-    """What the trial took, over all its attempts. `images` were trained on."""
+    """What the trial took, epochs that an interruption made it repeat left out.
+
+    `seconds` are those of training, validation and the final evaluation; `images` is how many were trained on, and
+    `images_per_second` how fast.
+    """
 
     seconds: float
     images: int

@@ -50,21 +50,20 @@ def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> 
         record = _train(method, record, sweep, store, runtime)
     else:
         write(store, record, runtime)
-    classifier = method.plain()
+    began, classifier = time.monotonic(), method.plain()
     predictions = _evaluate(classifier, reference, runtime, sweep)
     if not runtime.is_main:
         return
     store.write_weights(trial.id, weights_of(classifier))
     store.write_correct(trial.id, {s: p.correct.cpu().numpy() for s, p in predictions.items() if s.endswith("/test")})
-    now = time.time()
     store.write(
         record.model_copy(
             update={
                 "status": "finished",
-                "ended": now,
+                "ended": time.time(),
                 "results": {split: p.count for split, p in predictions.items()},
                 "movement": _movement(classifier, reference, predictions),
-                "cost": _cost(record.history, now - record.started),
+                "cost": _cost(record.history, time.monotonic() - began),
             }
         )
     )
@@ -115,9 +114,13 @@ def _movement(classifier: Classifier, reference: Reference, predictions: Mapping
     return Movement(distance=distance, relative_distance=relative, cka=cka)
 
 
-def _cost(history: tuple[Epoch, ...], seconds: float) -> Cost:
+def _cost(history: tuple[Epoch, ...], evaluation_seconds: float) -> Cost:
     images, training = sum(e.images for e in history), sum(e.seconds for e in history)
-    return Cost(seconds=seconds, images=images, images_per_second=images / training if training else 0.0)
+    return Cost(
+        seconds=training + sum(e.validation_seconds for e in history) + evaluation_seconds,
+        images=images,
+        images_per_second=images / training if training else 0.0,
+    )
 
 
 @functools.cache

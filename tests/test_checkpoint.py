@@ -49,6 +49,7 @@ def history_of(epochs: int) -> tuple[Epoch, ...]:
             validation={"id/val": Count(correct=i, total=7)},
             images=8,
             seconds=0.1,
+            validation_seconds=0.1,
             ended=1.0 + i,
         )
         for i in range(epochs)

@@ -52,6 +52,7 @@ def full_record(record_of: MakeRecord) -> Record:
         validation={"id/val": Count(correct=0, total=1)},
         images=300,
         seconds=1e-7,
+        validation_seconds=1e-7,
         ended=1764000000.123456,
     )
     return record_of(

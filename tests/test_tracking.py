@@ -22,6 +22,7 @@ def epochs(count: int) -> tuple[Epoch, ...]:
     return tuple(
         Epoch(
             epoch=n, step=n, lr=0.1, losses={"cross_entropy": 1.0 / n}, validation=validation, images=10, seconds=1.0,
+            validation_seconds=0.5,
             ended=1.7e9 + n,
         )
         for n in range(1, count + 1)

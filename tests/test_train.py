@@ -43,7 +43,7 @@ def run(method: TrainedMethod, runtime: Runtime, settings: Train = SETTINGS, see
 
 
 def without_times(history: tuple[Epoch, ...]) -> list[dict[str, Any]]:
-    return [epoch.model_dump(exclude={"seconds", "ended"}) for epoch in history]
+    return [epoch.model_dump(exclude={"seconds", "validation_seconds", "ended"}) for epoch in history]
 
 
 def weights(method: TrainedMethod) -> dict[str, Tensor]:

@@ -47,7 +47,7 @@ def html(report: Report) -> str:
         yaxis_title=Y,
         template="plotly_white",
     )
-    return figure.to_html(include_plotlyjs=True, full_html=True)
+    return figure.to_html(include_plotlyjs=True, full_html=True, default_height="95vh")
 
 
 def png(report: Report) -> bytes:

@@ -65,12 +65,20 @@ def _point(records: Sequence[Record], objectives: tuple[str, str]) -> Point:
     return Point(
         name=f"{first.method}-{first.number:03d}",
         method=first.method,
-        params=first.params,
+        params={key: value for key, value in first.params.items() if key != "source"} | _source(records),
         val=_mean(val),
         test=_mean(test),
         test_of_seeds=tuple(test),
         trials=tuple(record.trial.id for record in records),
     )
+
+
+def _source(records: Sequence[Record]) -> Params:
+    """The configuration that a method built on, where it did: each seed on its own trial of it."""
+    source = records[0].trial.params.get("source")
+    if source is None:
+        return {}
+    return {"source": source if len(records) == 1 else str(source).rpartition("-s")[0]}
 
 
 def _accuracy(record: Record, id_key: str, ood_key: str) -> Accuracy:

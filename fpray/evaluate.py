@@ -36,9 +36,9 @@ def predict(
     images = reference.dataset.images(split)
     with torch.autocast(runtime.device.type, dtype=autocast, enabled=autocast is not None):
         features = _features(classifier, reference, split, runtime)
-        logits = classifier.head(features)
+    logits = classifier.head(features)  # in fp32: bf16 logits tie
     labels = torch.as_tensor(images.labels, device=logits.device)
-    return Predictions(features.float(), logits.argmax(dim=-1) == labels)
+    return Predictions(features, logits.argmax(dim=-1) == labels)
 
 
 def _features(classifier: Classifier, reference: Reference, split: Split, runtime: Runtime) -> Tensor:

@@ -29,6 +29,8 @@ from fpray.trial import run_trial
 
 # Tune's newer console prints tables that no setting turns off; progress is ours to tell (see `_Quiet` too).
 os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+# A path in a sweep file is relative to where the command was started, in the trials too.
+os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
 
 Work = Callable[[Record, Sweep, UPath, Runtime], None]
 
@@ -45,7 +47,7 @@ def connect(address: str | None) -> None:
             host, _, port = address.partition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"can't reach a Ray cluster at '{address}': {reason}; start it, or leave out --address"
@@ -133,6 +135,7 @@ class _Dealer(Searcher):
         if record.status == "running":
             record = failed(record, "the trial's process ended before the trial did")
             self._store.write(record)
+        self._store.remove_checkpoints(record.trial.id)
         self._schedule.ended(record)
         self._on_end(record)
 

@@ -117,8 +117,8 @@ class Watch(threading.Thread):
     def _read(self, trial_id: str) -> Record | None:
         try:
             return self._store.read(trial_id)
-        except FileNotFoundError:
-            return None
+        except OSError:
+            return None  # the storage is away for a moment: the next look will tell
 
 
 def _duration(seconds: float) -> str:

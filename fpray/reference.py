@@ -36,7 +36,9 @@ class Reference:
         if split not in self._features:
             images = self.dataset.images(split)
             batches = in_order(images, self.loaded.preprocess, range(len(images)))
-            self._features[split] = torch.cat([self.classifier.features(x.to(self.device)) for x, _ in batches])
+            # Always fp32, whatever the caller's autocast: what is kept must not depend on who asked first.
+            with torch.autocast(self.device.type, enabled=False):
+                self._features[split] = torch.cat([self.classifier.features(x.to(self.device)) for x, _ in batches])
         return self._features[split]
 
 

@@ -11,7 +11,7 @@ from statistics import fmean
 from fpray.config import MethodSettings, Sweep
 from fpray.records import Record, Trial
 from fpray.search import Study, Values
-from fpray.space import Choice, Params, Space
+from fpray.space import Choice, Grid, Params, Space
 
 
 class Wait(Enum):
@@ -86,7 +86,7 @@ class Schedule:
 
     def _of(self, method: str) -> list[Record]:
         """The records of a method's trials, of those that the sweep file asks for."""
-        of_method = (r for r in self.records.values() if r.trial.method == method)
+        of_method = (r for r in list(self.records.values()) if r.trial.method == method)
         return [r for r in of_method if r.trial.number < self.methods[method].trials]
 
     def _next_of(self, method: str) -> Record | Wait:
@@ -163,7 +163,8 @@ class Schedule:
             name = f"{record.trial.method}-{record.trial.number:03d}"
             usable[name] = usable.get(name, True) and record.status == "finished"
         sources = tuple(sorted(name for name, every_seed in usable.items() if every_seed))
-        return {"source": Choice(sources)} | settings.space() if sources else None
+        kind = Grid if self.sweep.search.sampler == "grid" else Choice
+        return {"source": kind(sources)} | settings.space() if sources else None
 
     def _id(self, name: str, seed: int) -> str:
         return name if len(self.seeds) == 1 else f"{name}-s{seed}"

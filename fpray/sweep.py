@@ -40,15 +40,15 @@ def main(
         if dry_run:
             print(dump_sweep(sweep) + "\n" + plan(sweep))
             return
-        failed = run(sweep, address)
+        code = run(sweep, address)
     except UserError as error:
         print(f"fpray: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(code)
 
 
 def run(sweep: Sweep, address: str | None) -> int:
-    """Run what is left of a sweep; returns how many of its trials failed.
+    """Run what is left of a sweep; returns the exit code: 0, 1 if trials failed, 130 if it was interrupted.
 
     Raises:
         UserError: for what the user can mend, before any trial starts.
@@ -59,52 +59,52 @@ def run(sweep: Sweep, address: str | None) -> int:
     folder = storage / sweep.name
     with held(folder):
         settle(sweep, folder)
-        report, uri = _complete(sweep, storage, folder, address)
-    console.print(table(report))
-    console.print(f"records and report: {folder}", highlight=False, soft_wrap=True)
-    if uri is not None:
-        from fpray.tracking import open_command
-
-        console.print(f"MLflow: {open_command(uri)}", highlight=False, soft_wrap=True)
-    return report.failed()
+        return _complete(sweep, storage, folder, address)
 
 
-def _complete(sweep: Sweep, storage: UPath, folder: UPath, address: str | None) -> tuple[Report, str | None]:
+def _complete(sweep: Sweep, storage: UPath, folder: UPath, address: str | None) -> int:
     """Run the trials that have no record yet; derive the report, and MLflow's runs, from all the records."""
     # Imported when a sweep really starts: Ray, Optuna and MLflow take seconds.
     from fpray.executor import concurrency, connect, execute
     from fpray.progress import Progress, Watch
     from fpray.schedule import Schedule
-    from fpray.tracking import Tracker, tracking_uri
+    from fpray.tracking import Tracker, open_command, tracking_uri
 
     store, uri = RecordStore(folder), tracking_uri(sweep, storage)
     schedule = Schedule(sweep, store.read_all())
-    tracker = Tracker(sweep, storage, folder, uri) if uri is not None else None
-    noted = [tracker.note] if tracker is not None else []
-    for record in schedule.wanted():
-        for note in noted:
-            note(record)
+    at_once = 0
     if not schedule.complete:
         connect(address)
         at_once = concurrency(sweep.resources)
         prepare_data(sweep)
+    tracker = Tracker(sweep, storage, folder, uri) if uri is not None else None
+    noted = [tracker.note] if tracker is not None else []
+    for note in noted:
+        for record in schedule.wanted():
+            note(record)
+    if not schedule.complete:
         with Progress(schedule, at_once, sweep.train.epochs, console) as progress:
             watch = Watch(schedule, store, noted, progress)
             watch.start()
 
             def on_end(record: Record) -> None:
-                progress.ended(record)
-                for note in noted:
+                for note in (progress.ended, *noted):
                     note(record)
 
             execute(schedule, sweep, folder, at_once, on_end)
             watch.end()
+    if not schedule.complete:
+        console.print("interrupted; the same command goes on from here")
+        return 130
     report = make_report(sweep, schedule.wanted())
     files = write_report(report, folder / "report")
-    problem = tracker.close(report, files) if tracker is not None else None
-    if problem is not None:
-        console.print(f"warning: {problem}", highlight=False, soft_wrap=True)
-    return report, uri
+    console.print(table(report))
+    console.print(f"records and report: {folder}", highlight=False, soft_wrap=True)
+    if tracker is not None and uri is not None:
+        problem = tracker.close(report, files)
+        line = f"MLflow: {open_command(uri)}" if problem is None else f"warning: {problem}"
+        console.print(line, highlight=False, soft_wrap=True)
+    return 1 if report.failed() else 0
 
 
 def prepare_data(sweep: Sweep) -> None:

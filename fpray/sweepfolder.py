@@ -33,7 +33,10 @@ def held(folder: UPath) -> Iterator[None]:
     Raises:
         UserError: if another command holds it, with who it is.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise UserError(f"'{folder}' is a file; give the sweep another name") from None
     if not is_local(folder):
         yield  # an object store has no such lock
         return
@@ -69,7 +72,10 @@ def settle(sweep: Sweep, folder: UPath) -> None:
     path = folder / "sweep.yaml"
     new = yaml.safe_load(dump_sweep(sweep))
     if path.exists() and (folder / "trials").exists():
-        old = yaml.safe_load(path.read_text())
+        try:
+            old = dict(yaml.safe_load(path.read_text()))
+        except (yaml.YAMLError, TypeError, ValueError):
+            raise UserError(f"'{path}' is damaged; put it back, or give the sweep another name") from None
         changed = [line for section in FIXED for line in _differences(section, old.get(section), new[section])]
         if changed:
             raise UserError(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import queue
+import shlex
+import tempfile
 import threading
 from pathlib import Path
 
@@ -36,7 +38,7 @@ def tracking_uri(sweep: Sweep, storage: UPath) -> str | None:
 
 def open_command(uri: str) -> str:
     """The command that opens MLflow's UI on a tracking URI, or the UI's address."""
-    return f"python -m mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri
+    return f"python -m mlflow ui --backend-store-uri {shlex.quote(uri)}" if uri.startswith("sqlite:") else uri
 
 
 class Tracker:
@@ -48,6 +50,7 @@ class Tracker:
         self._left: dict[str, Record] = {}
         self._runs: dict[str, Run] = {}
         self._logged: dict[str, int] = {}
+        self._ended: dict[str, int] = {}
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()
 
@@ -71,7 +74,8 @@ class Tracker:
             item = self._inbox.get()
             last = isinstance(item, tuple)
             if isinstance(item, Record):
-                self._left[item.trial.id] = item
+                if not self._is_stale(item):
+                    self._left[item.trial.id] = item
                 if not self._inbox.empty():
                     continue  # more has come: log the newest record of each trial at once
             try:
@@ -83,6 +87,13 @@ class Tracker:
                 self._problem = f"MLflow at {self._uri} is behind ({error}); the same command catches it up"
             if last:
                 return
+
+    def _is_stale(self, record: Record) -> bool:
+        """Whether a record was read while its trial ran, and noted after the trial's end was."""
+        known = self._ended.get(record.trial.id, -1)
+        if record.status != "running":
+            self._ended[record.trial.id] = record.attempt
+        return record.status == "running" and known >= record.attempt
 
     def _log_records(self) -> None:
         if not self._runs:
@@ -127,6 +138,9 @@ class Tracker:
         run_id, known = run.info.run_id, self._logged.get(record.trial.id)
         if known is None:
             known = int(run.data.metrics.get("epoch", 0))
+            if not run.data.params:
+                params = {"method": record.trial.method, "seed": record.trial.seed} | record.trial.params
+                self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         metrics = [m for epoch in record.history[known:] for m in _epoch_metrics(epoch)]
         status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record.status]
         ends = record.status != "running" and run.info.status != status
@@ -144,20 +158,23 @@ class Tracker:
         run = self._client.create_run(
             self._experiment, start_time=_milliseconds(record.started), tags=tags, run_name=trial.id
         )
-        params = {"method": trial.method, "seed": trial.seed} | trial.params
-        self._client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in params.items()])
         self._runs[trial.id] = run
         return run
 
     def _log_report(self, report: Report, files: list[UPath]) -> None:
-        run_id = self._parent.info.run_id
+        run_id, values = self._parent.info.run_id, {}
         for method in report.methods:
-            self._client.log_metric(run_id, f"hypervolume/{method.method}", method.hypervolume)
+            values[f"hypervolume/{method.method}"] = method.hypervolume
             if method.id_val is not None and method.ood_val is not None:
-                self._client.log_metric(run_id, f"best_id/{method.method}", method.id_val.test.id)
-                self._client.log_metric(run_id, f"best_ood/{method.method}", method.ood_val.test.ood)
-        for file in files:
-            self._client.log_artifact(run_id, file.path)
+                values[f"best_id/{method.method}"] = method.id_val.test.id
+                values[f"best_ood/{method.method}"] = method.ood_val.test.ood
+        # The time is the parent's own and the step counts ended trials: the same report again is the same point.
+        start, step = self._parent.info.start_time, sum(m.finished + m.failed for m in report.methods)
+        self._client.log_batch(run_id, metrics=[Metric(key, value, start, step) for key, value in values.items()])
+        with tempfile.TemporaryDirectory(prefix="fpray-report-") as folder:
+            for file in files:
+                Path(folder, file.name).write_bytes(file.read_bytes())
+            self._client.log_artifacts(run_id, folder)
         self._client.set_terminated(run_id, "FAILED" if report.failed() else "FINISHED")
 
 

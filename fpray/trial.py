@@ -140,5 +140,8 @@ def commit() -> str | None:
     here = Path(__file__).parent
     if not (here.parent / ".git").exists():
         return None
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    try:
+        done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    except OSError:
+        return None  # no git on this machine
     return done.stdout.strip() or None

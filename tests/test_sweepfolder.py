@@ -79,3 +79,12 @@ def test_a_second_holder_is_refused_until_the_first_dies(tmp_path: Path) -> None
     first.wait()
     with held(UPath(tmp_path / "s")):
         assert (tmp_path / "s" / "lock").exists()
+
+
+def test_a_damaged_old_file_and_a_file_in_the_way_are_sentences(folder: UPath, tmp_path: Path) -> None:
+    (folder / "sweep.yaml").write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        settle(sweep_of(), folder)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file"), held(UPath(tmp_path / "file")):
+        pass

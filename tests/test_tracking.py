@@ -100,3 +100,24 @@ def test_a_server_that_is_away_is_a_problem_told_not_raised(
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     assert follow(UPath(tmp_path), uri, [record_of("full-000", history=epochs(1))]) is None
     assert runs(uri)["full-000"].data.metrics["epoch"] == 1
+
+
+def test_a_record_noted_late_does_not_undo_the_end(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    running = record_of("full-000", history=epochs(1), attempt=1)
+    done = running.model_copy(update={"status": "finished", "results": RESULTS, "ended": time.time()})
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    storage = UPath(tmp_path)
+    tracker = Tracker(SWEEP, storage, storage / "tracked", uri)
+    for record in (running, done, running):
+        tracker.note(record)
+    assert tracker.close(make_report(SWEEP, [done]), []) is None
+    assert runs(uri)["full-000"].info.status == "FINISHED"
+
+
+def test_the_same_report_again_is_the_same_point(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    done = record_of("full-000", status="finished", results=RESULTS, ended=time.time())
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    for _ in range(3):
+        assert follow(UPath(tmp_path), uri, [done]) is None
+    history = MlflowClient(uri).get_metric_history(runs(uri)["tracked"].info.run_id, "hypervolume/full")
+    assert [m.value for m in history] == [3600]

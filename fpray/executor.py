@@ -50,7 +50,8 @@ def connect(address: str | None) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"can't reach a Ray cluster at '{address}': {reason}; start it, or leave out --address"
+            f"can't reach a Ray cluster at '{address}': {reason}; start it (and set RAY_AUTH_MODE=token if it wants "
+            "a token), or leave out --address"
         ) from None
 
 

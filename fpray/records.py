@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Literal
 
@@ -171,8 +171,3 @@ class RecordStore:
         buffer = BytesIO()
         np.savez(buffer, **{split: np.packbits(bits) for split, bits in correct.items()})
         write_whole(self.trial_folder(trial_id) / "correct.npz", buffer.getvalue())
-
-
-def finished(records: Iterable[Record]) -> list[Record]:
-    """Those of the records whose trial ended well."""
-    return [record for record in records if record.status == "finished"]

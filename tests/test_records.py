@@ -22,7 +22,6 @@ from fpray.records import (
     Record,
     RecordStore,
     accuracies,
-    finished,
 )
 
 COUNTS = {
@@ -166,8 +165,3 @@ def test_checkpoints_are_removed_and_nothing_else(store: RecordStore, record_of:
     (store.checkpoint_folder("full-000") / "epoch-0001.safetensors").write_bytes(b"x")
     store.remove_checkpoints("full-000")
     assert [path.name for path in store.trial_folder("full-000").iterdir()] == ["record.json"]
-
-
-def test_finished_leaves_out_what_runs_or_failed(record_of: MakeRecord) -> None:
-    records = [record_of(f"full-00{i}", status=s) for i, s in enumerate(("running", "finished", "failed"))]
-    assert [record.trial.id for record in finished(records)] == ["full-001"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
+import torch
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -48,6 +49,11 @@ class Train(Section):
     clip_grad_norm: float | None = Field(1.0, gt=0)
     precision: Literal["fp32", "bf16"] = "fp32"
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """The type that the forward pass computes in; None for the weights' own, fp32."""
+        return torch.bfloat16 if self.precision == "bf16" else None
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -103,7 +103,7 @@ def _train_epoch(
     for step, (inputs, labels) in enumerate(loader, start=steps_before):
         for group in optimizer.param_groups:
             group["lr"] = method.params.lr * lr_factor(step, total, settings)
-        with torch.autocast(runtime.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        with torch.autocast(runtime.device.type, settings.autocast, enabled=settings.autocast is not None):
             losses = losses_of(inputs.to(runtime.device), labels.to(runtime.device))
         optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
@@ -131,5 +131,4 @@ def lr_factor(step: int, total: int, settings: Train) -> float:
 
 
 def _validate(method: TrainedMethod, splits: Sequence[Split], runtime: Runtime, settings: Train) -> dict[str, Count]:
-    autocast = torch.bfloat16 if settings.precision == "bf16" else None
-    return {s.name: predict(method.classifier, method.reference, s, runtime, autocast).count for s in splits}
+    return {s.name: predict(method.classifier, method.reference, s, runtime, settings.autocast).count for s in splits}

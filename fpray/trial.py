@@ -102,9 +102,8 @@ def _train(method: TrainedMethod, record: Record, sweep: Sweep, store: RecordSto
 
 
 def _evaluate(classifier: Classifier, reference: Reference, runtime: Runtime, sweep: Sweep) -> dict[str, Predictions]:
-    autocast = torch.bfloat16 if sweep.train.precision == "bf16" else None
     splits = [s for s in reference.dataset.splits() if s.part != "train"]
-    return {s.name: predict(classifier, reference, s, runtime, autocast) for s in splits}
+    return {s.name: predict(classifier, reference, s, runtime, sweep.train.autocast) for s in splits}
 
 
 def _movement(classifier: Classifier, reference: Reference, predictions: Mapping[str, Predictions]) -> Movement:

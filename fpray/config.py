@@ -209,9 +209,9 @@ class Sweep(Section):
     def _read_data(cls, written: Any) -> Any:
         if not isinstance(written, Mapping):
             return written
-        name = written.get("dataset", "drawnet")
+        name = written.get("layout", "drawnet")
         if name not in DATASETS:
-            raise ValueError(f"unknown dataset '{name}'; {did_you_mean(str(name), DATASETS)}")
+            raise ValueError(f"unknown layout '{name}'; {did_you_mean(str(name), DATASETS)}")
         return DATASETS[name].Options.model_validate(written)
 
     @field_validator("methods", mode="before")

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from fpray.data.base import Split
-from fpray.data.loading import in_order
 from fpray.model import Classifier
 from fpray.records import Count
 from fpray.reference import Reference
@@ -31,20 +30,24 @@ class Predictions:
 def predict(
     classifier: Classifier, reference: Reference, split: Split, runtime: Runtime, autocast: torch.dtype | None
 ) -> Predictions:
-    """Classify every image of a split once, shared out over the trial's workers."""
+    """Classify every image of a split once, shared out over the trial's workers; an unreadable one counts as wrong."""
     classifier.eval()
     images = reference.dataset.images(split)
     with torch.autocast(runtime.device.type, dtype=autocast, enabled=autocast is not None):
         features = _features(classifier, reference, split, runtime)
     logits = classifier.head(features)  # in fp32: bf16 logits tie
-    labels = torch.as_tensor(images.labels, device=logits.device)
-    return Predictions(features, logits.argmax(dim=-1) == labels)
+    if (groups := reference.dataset.groups(split)) is not None:
+        logits = torch.stack([logits[:, list(group)].amax(dim=-1) for group in groups], dim=-1)
+    correct = logits.argmax(dim=-1) == torch.as_tensor(images.labels, device=logits.device)
+    if images.unreadable is not None:
+        correct &= ~runtime.any(images.unreadable).to(correct.device)
+    return Predictions(features, correct)
 
 
 def _features(classifier: Classifier, reference: Reference, split: Split, runtime: Runtime) -> Tensor:
     if classifier.encoder is reference.classifier.encoder:
         return reference.features(split)
-    images = reference.dataset.images(split)
-    batches = in_order(images, reference.loaded.preprocess, runtime.share_of(len(images)))
-    share = [classifier.features(x.to(runtime.device)).float() for x, _ in batches]
-    return runtime.gather(torch.cat(share), len(images))
+    size = len(reference.dataset.images(split))
+    batches = reference.in_order(split, runtime.share_of(size))
+    share = [classifier.features(x.to(runtime.device, non_blocking=True)).float() for x, _ in batches]
+    return runtime.gather(torch.cat(share), size)

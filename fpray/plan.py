@@ -9,7 +9,7 @@ from fpray.methods import METHODS, TrainedMethod
 
 def plan(sweep: Sweep) -> str:
     """The trials of each method, what each needs, and how many images the sweep will train on and evaluate."""
-    dataset = DATASETS[sweep.data.dataset](sweep.data)
+    dataset = DATASETS[sweep.data.layout](sweep.data)
     sizes = {split: len(dataset.images(split)) for split in dataset.splits()}
     train = sum(size for split, size in sizes.items() if split.part == "train")
     validation = sum(size for split, size in sizes.items() if split.part == "val")

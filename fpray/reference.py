@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from fpray.data.base import Dataset, Split
@@ -24,27 +26,38 @@ class Reference:
     dataset: Dataset
     classifier: Classifier
     device: torch.device
+    loader_workers: int = 0
+    """How many processes load images for this one; 0: it loads them itself."""
     _features: dict[Split, Tensor] = field(default_factory=dict)
 
     def augmented(self, split: Split) -> TorchDataset[tuple[Tensor, int]]:
         """The split's images through open_clip's training transform, with labels."""
         return Transformed(self.dataset.images(split), self.loaded.augment)
 
+    def in_order(self, split: Split, indices: Sequence[int]) -> DataLoader[tuple[Tensor, Tensor]]:
+        """Batches of some of a split's images, in the order of `indices`, through open_clip's evaluation transform."""
+        images = self.dataset.images(split)
+        return in_order(images, self.loaded.preprocess, indices, self.loader_workers, self.device)
+
     @torch.no_grad()
     def features(self, split: Split) -> Tensor:
         """The reference's features, [images, embed_dim], of a split: computed once in a process, then kept."""
         if split not in self._features:
             images = self.dataset.images(split)
-            batches = in_order(images, self.loaded.preprocess, range(len(images)))
+            batches = self.in_order(split, range(len(images)))
             # Always fp32, whatever the caller's autocast: what is kept must not depend on who asked first.
             with torch.autocast(self.device.type, enabled=False):
-                self._features[split] = torch.cat([self.classifier.features(x.to(self.device)) for x, _ in batches])
+                self._features[split] = torch.cat(
+                    [self.classifier.features(x.to(self.device, non_blocking=True)) for x, _ in batches]
+                )
         return self._features[split]
 
 
-def load_reference(name: str, pretrained: str | None, dataset: Dataset, device: torch.device) -> Reference:
+def load_reference(
+    name: str, pretrained: str | None, dataset: Dataset, device: torch.device, loader_workers: int = 0
+) -> Reference:
     """Load the pre-trained model and make its zero-shot classifier for the dataset's classes."""
     loaded = load_clip(name, pretrained, device)
     head = zero_shot_head(loaded, dataset.classes, dataset.templates)
     classifier = Classifier(loaded.clip.visual, head).eval().requires_grad_(False)
-    return Reference(loaded, dataset, classifier, device)
+    return Reference(loaded, dataset, classifier, device, loader_workers)

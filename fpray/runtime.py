@@ -53,6 +53,14 @@ class Runtime:
             dist.all_reduce(value)
         return value / self.world_size
 
+    def any(self, marks: Tensor) -> Tensor:
+        """The marks, booleans on the CPU, that any of the workers has set."""
+        if self.world_size == 1:
+            return marks
+        counts = marks.to(self.device, torch.int32)
+        dist.all_reduce(counts)
+        return counts.cpu() > 0
+
     def wait_for_all(self) -> None:
         """Let no worker go on before all have come here."""
         if self.world_size > 1:

@@ -109,7 +109,7 @@ def _complete(sweep: Sweep, storage: UPath, folder: UPath, address: str | None) 
 
 def prepare_data(sweep: Sweep) -> None:
     """Let the dataset make what it makes once, before the trials would all do it at the same time."""
-    dataset = DATASETS[sweep.data.dataset](sweep.data)
+    dataset = DATASETS[sweep.data.layout](sweep.data)
     dataset.images(dataset.splits()[0])
 
 

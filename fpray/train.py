@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from fpray.checkpoint import Checkpoint
 from fpray.config import Train
 from fpray.data.base import Split
-from fpray.data.loading import EpochBatches
+from fpray.data.loading import Draws, EpochBatches, loader
 from fpray.evaluate import predict
 from fpray.methods import TrainedMethod
 from fpray.records import Count, Epoch
@@ -48,7 +48,7 @@ def train(
     data = method.training_data(next(s for s in splits if s.part == "train"))
     validation = [s for s in splits if s.part == "val"]
     batches = EpochBatches(len(data), settings.batch_size, seed, runtime.rank, runtime.world_size)  # type: ignore[arg-type]
-    loader = DataLoader(data, batch_sampler=batches)
+    batched = loader(Draws(data, seed), method.reference.loader_workers, runtime.device, batch_sampler=batches)
     trained = [p for p in method.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=method.params.lr, weight_decay=settings.weight_decay)
     history = () if checkpoint is None else checkpoint.history
@@ -57,11 +57,11 @@ def train(
     losses_of = runtime.parallel(method)
     for epoch in range(len(history), settings.epochs):
         started = time.monotonic()
-        # Seeded anew each epoch: then an interrupted trial draws the same numbers (augmentation, dropout).
+        # Seeded anew each epoch: then an interrupted trial draws the same numbers (dropout).
         torch.manual_seed((seed * 1_000_003 + epoch) * 1009 + runtime.rank)
         batches.epoch = epoch
         method.train()
-        losses = _train_epoch(method, losses_of, loader, optimizer, trained, settings, epoch * len(batches), runtime)
+        losses = _train_epoch(method, losses_of, batched, optimizer, trained, settings, epoch * len(batches), runtime)
         if not all(math.isfinite(value) for value in losses.values()):
             raise TrainingError(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
         if not all(bool(weight.isfinite().all()) for weight in trained):  # the last step is in no loss
@@ -90,7 +90,7 @@ def train(
 def _train_epoch(
     method: TrainedMethod,
     losses_of: torch.nn.Module,
-    loader: DataLoader[tuple[Tensor, int]],
+    batched: DataLoader[tuple[Tensor, Tensor]],
     optimizer: torch.optim.Optimizer,
     trained: list[torch.nn.Parameter],
     settings: Train,
@@ -99,12 +99,14 @@ def _train_epoch(
 ) -> dict[str, float]:
     """One epoch of steps; the mean of each loss."""
     sums: dict[str, Tensor] = {}
-    total = settings.epochs * len(loader)
-    for step, (inputs, labels) in enumerate(loader, start=steps_before):
+    total = settings.epochs * len(batched)
+    for step, (inputs, labels) in enumerate(batched, start=steps_before):
         for group in optimizer.param_groups:
             group["lr"] = method.params.lr * lr_factor(step, total, settings)
         with torch.autocast(runtime.device.type, settings.autocast, enabled=settings.autocast is not None):
-            losses = losses_of(inputs.to(runtime.device), labels.to(runtime.device))
+            losses = losses_of(
+                inputs.to(runtime.device, non_blocking=True), labels.to(runtime.device, non_blocking=True)
+            )
         optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
         method.add_penalty()
@@ -114,7 +116,7 @@ def _train_epoch(
         method.after_step()
         for name, loss in losses.items():
             sums[name] = sums.get(name, 0) + loss.detach().float()
-    return {name: float(runtime.mean(value)) / len(loader) for name, value in sums.items()}
+    return {name: float(runtime.mean(value)) / len(batched) for name, value in sums.items()}
 
 
 def lr_factor(step: int, total: int, settings: Train) -> float:

@@ -32,7 +32,7 @@ PACKAGES = ("ray", "torch", "open_clip_torch", "peft", "optuna")
 @functools.lru_cache(maxsize=1)
 def warm_reference(model: Model, data: Options, device: torch.device) -> Reference:
     """The reference of a sweep, loaded once in a process and kept for the trials that follow there."""
-    return load_reference(model.name, model.pretrained, DATASETS[data.dataset](data), device)
+    return load_reference(model.name, model.pretrained, DATASETS[data.layout](data), device)
 
 
 def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:

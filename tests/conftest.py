@@ -14,7 +14,7 @@ from open_clip.model import CLIP
 from PIL import Image
 from safetensors.torch import save_file
 
-from fpray.data.base import Dataset, Options, Split
+from fpray.data.base import Dataset, LabelledImages, Options, Split
 from fpray.records import Record, Trial
 from fpray.reference import Reference, load_reference
 from fpray.runtime import Runtime
@@ -40,12 +40,9 @@ SIZES = {
 }
 
 
-class SquareImages:
+class SquareImages(LabelledImages):
     def __init__(self, pixels: np.ndarray, labels: list[int]) -> None:
         self.pixels, self.labels = pixels, labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def __getitem__(self, index: int) -> Image.Image:
         return Image.fromarray(self.pixels[index])
@@ -59,7 +56,7 @@ class Squares(Dataset):
     templates: Sequence[str] = ("a {}.", "a photo of a {}.")
 
     def __init__(self) -> None:
-        super().__init__(Options(dataset="squares"))
+        super().__init__(Options(layout="squares"))
         self.drawn = {split: self._draw(split, size) for split, size in SIZES.items()}
 
     def splits(self) -> Sequence[Split]:

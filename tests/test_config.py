@@ -88,7 +88,7 @@ def test_one_seed_or_several() -> None:
         ({"zzz": {}}, ["unknown key 'zzz'", "known are: data, methods, model"]),
         ({"train": {"epoch": 3}}, ["train: unknown key 'epoch'", "did you mean 'epochs'?"]),
         ({"data": {"sed": 3}}, ["data: unknown key 'sed'", "did you mean 'seed'?"]),
-        ({"data": {"dataset": "drawnot"}}, ["data: unknown dataset 'drawnot'", "did you mean 'drawnet'?"]),
+        ({"data": {"layout": "drawnot"}}, ["data: unknown layout 'drawnot'", "did you mean 'drawnet'?"]),
         ({"data": {"train_images": 0}}, ["data.train_images", "greater than or equal to 1"]),
         ({"data": "drawnet"}, ["data: "]),
         ({"methods": {"ful": {}}}, ["methods: unknown key 'ful'", "did you mean 'full'?"]),

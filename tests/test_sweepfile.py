@@ -14,7 +14,7 @@ from fpray.sweepfile import check_sweep, default_file, dump_sweep, read_sweep
 
 TEN_LINES = """\
 name: first
-data: {dataset: drawnet, seed: 1}
+data: {layout: drawnet, seed: 1}
 model: {name: embedded}
 train: {epochs: 4, batch_size: 100, lr: {log: [1e-5, 1e-4]}}
 search: {sampler: nsga2, seed: 7}

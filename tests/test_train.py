@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import default_collate
 from upath import UPath
 
 from fpray.checkpoint import Checkpoint, newest_checkpoint
 from fpray.config import Sweep, Train
-from fpray.data.loading import EpochBatches, in_order
+from fpray.data.loading import Draws, EpochBatches
 from fpray.methods import METHODS, TrainedMethod
 from fpray.methods.full import Full
 from fpray.records import Epoch
@@ -114,9 +114,8 @@ def test_it_is_adamw_on_clipped_gradients_and_the_penalty(reference: Reference, 
     data = reference.augmented(next(s for s in reference.dataset.splits() if s.part == "train"))
     batches = EpochBatches(48, 48, seed=0, rank=0, world_size=1)
     for epoch, lr in enumerate((1e-3, 5e-4)):  # the cosine at 0 and half of the way
-        torch.manual_seed(epoch * 1009)
         batches.epoch = epoch
-        (inputs, labels), *_ = list(DataLoader(data, batch_sampler=batches))
+        inputs, labels = default_collate([Draws(data, 0)[draw] for draw in next(iter(batches))])
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
         cross_entropy = torch.nn.functional.cross_entropy(plain.classifier(inputs), labels)
@@ -180,52 +179,3 @@ def test_warmup_takes_a_tenth_at_most(total: int, warmup: int) -> None:
     assert factors[:warmup] == pytest.approx([(step + 1) / warmup for step in range(warmup)])
     assert factors[warmup] == 1
     assert all(later < earlier for earlier, later in zip(factors[warmup:], factors[warmup + 1 :], strict=False))
-
-
-def batches_of(epoch: int, **changes: int) -> list[list[int]]:
-    batches = EpochBatches(**{"size": 50, "batch_size": 12, "seed": 3, "rank": 0, "world_size": 1} | changes)
-    batches.epoch = epoch
-    result = list(batches)
-    assert len(result) == len(batches)
-    return result
-
-
-def test_each_epoch_is_a_shuffle_of_its_own() -> None:
-    epochs = [[i for batch in batches_of(epoch, batch_size=10) for i in batch] for epoch in range(4)]
-    assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs} | {tuple(range(50))}) == 5
-    assert batches_of(2) == batches_of(2) != batches_of(2, seed=4)
-
-
-def test_what_is_less_than_a_batch_waits_for_another_epoch() -> None:
-    epochs = [batches_of(epoch) for epoch in range(20)]
-    assert all([len(batch) for batch in epoch] == [12] * 4 for epoch in epochs)
-    assert all(len({i for batch in epoch for i in batch}) == 48 for epoch in epochs)
-    assert {i for epoch in epochs for batch in epoch for i in batch} == set(range(50))
-
-
-def test_a_batch_larger_than_the_data_is_the_data() -> None:
-    assert [sorted(batch) for batch in batches_of(0, batch_size=512)] == [list(range(50))]
-
-
-@pytest.mark.parametrize("world_size", [2, 3, 4])
-def test_workers_share_out_each_global_batch(world_size: int) -> None:
-    whole = batches_of(1)
-    shares = [batches_of(1, rank=rank, world_size=world_size) for rank in range(world_size)]
-    for step, batch in enumerate(whole):
-        parts = [share[step] for share in shares]
-        assert {len(part) for part in parts} == {12 // world_size}
-        assert sorted(i for part in parts for i in part) == sorted(batch)
-
-
-def test_workers_share_evenly_even_a_batch_larger_than_the_data() -> None:
-    shares = [batches_of(0, batch_size=512, rank=rank, world_size=4) for rank in range(4)]
-    assert [[len(batch) for batch in share] for share in shares] == [[12]] * 4  # 48 of 50 images
-
-
-def test_evaluation_meets_images_in_order(reference: Reference) -> None:
-    images = reference.dataset.images(reference.dataset.splits()[1])
-    batches = list(in_order(images, reference.loaded.preprocess, [5, 2, 9, 0, 11], batch_size=2))
-    assert [len(x) for x, _ in batches] == [2, 2, 1]
-    assert torch.cat([labels for _, labels in batches]).tolist() == [images.labels[i] for i in (5, 2, 9, 0, 11)]
-    assert torch.equal(torch.cat([x for x, _ in batches])[2], reference.loaded.preprocess(images[9]))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal
 
 from PIL.Image import Image
+from torch import Tensor
 
 from fpray.section import Section
 
@@ -32,26 +33,43 @@ class Split:
         return f"id/{self.part}" if self.role == "id" else f"ood/{self.domain}/{self.part}"
 
 
-class LabelledImages(Protocol):
-    """The images of one split. `labels[i]` in [0, number of classes) belongs to `self[i]`."""
+class LabelledImages(ABC):
+    """The images of one split, with an RGB image and a label for each index in [0, length).
+
+    `labels[i]`, in [0, number of classes), belongs to `self[i]`; where the dataset gives the split `groups`, it is
+    the number of a group.
+    """
 
     labels: Sequence[int]
+    unreadable: Tensor | None = None
+    """Which images were found to be unreadable so far, [length], shared by all processes that load this split; None
+    for images that can't be."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return len(self.labels)
 
+    @abstractmethod
     def __getitem__(self, index: int) -> Image: ...
+
+    def name_of(self, index: int) -> str:
+        """What a message calls an image."""
+        return str(index)
 
 
 class Options(Section):
-    """The `data` section of a sweep file; each dataset adds its own keys."""
+    """The `data` section of a sweep file; each layout adds its own keys."""
 
-    dataset: str = "drawnet"
+    layout: str = "drawnet"
 
 
 class Dataset(ABC):
-    """Labelled images of one ID domain and several OOD domains over the same classes."""
+    """Labelled images of one ID domain and several OOD domains over the same classes.
+
+    Making one is cheap; the images are looked up when they are asked for.
+    """
 
     name: ClassVar[str]
+    """The layout's name in a sweep file."""
     Options: ClassVar[type[Options]] = Options
 
     def __init__(self, options: Options) -> None:
@@ -69,8 +87,24 @@ class Dataset(ABC):
 
     @abstractmethod
     def splits(self) -> Sequence[Split]:
-        """Every split, in a fixed order: `id/train`, `id/val`, `id/test`, then the OOD domains'."""
+        """Every split, in a fixed order: `id/train`, `id/val`, `id/test`, then the OOD domains'.
+
+        Raises:
+            UserError: if a folder or file is missing or wrong, with where it was looked for.
+        """
 
     @abstractmethod
     def images(self, split: Split) -> LabelledImages:
-        """The images of a split, always in the same order."""
+        """The images of a split, always in the same order.
+
+        Raises:
+            UserError: as for `splits`.
+        """
+
+    def groups(self, split: Split) -> Sequence[Sequence[int]] | None:
+        """The classes that each of the split's labels stands for; None where labels are the classes themselves.
+
+        A group's logit is the largest of its classes' (WiSE-FT's rule for ObjectNet); classes in no group don't
+        take part (ImageNet-A and -R: 200 groups of one).
+        """
+        return None

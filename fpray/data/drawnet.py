@@ -44,14 +44,11 @@ TEMPLATES = (
 )
 
 
-class DrawnImages:
+class DrawnImages(base.LabelledImages):
     """The images of one split: `pixels` is uint8, [images, 32, 32, 3]."""
 
     def __init__(self, pixels: NDArray[np.uint8], labels: Sequence[int]) -> None:
         self.pixels, self.labels = pixels, labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def __getitem__(self, index: int) -> Image.Image:
         return Image.fromarray(self.pixels[index])

@@ -3,30 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from zlib import crc32
 
 import torch
-from PIL.Image import Image
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from fpray.data.base import LabelledImages
+from fpray.data.encoded import UnreadableImageError
+
+Transform = Callable[[Image.Image], Tensor]
+Draw = tuple[int, int]
+"""An epoch and the index of an image that is drawn in it."""
 
 
 class Transformed(TorchDataset[tuple[Tensor, int]]):
-    """A split's images through a transform, with their labels."""
+    """A split's images through a transform, with their labels; an unreadable one raises."""
 
-    def __init__(self, images: LabelledImages, transform: Callable[[Image], Tensor]) -> None:
+    def __init__(self, images: LabelledImages, transform: Transform) -> None:
         self.images, self.transform = images, transform
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(self.images[index]), self.images.labels[index]
+        return self.transform(self.images[index]), int(self.images.labels[index])
 
 
-class EpochBatches(Sampler[list[int]]):
+class Blanked(Transformed):
+    """The same for evaluation, where every image has its place: an unreadable one is black."""
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        try:
+            return super().__getitem__(index)
+        except UnreadableImageError:
+            return self.transform(Image.new("RGB", (64, 64))), int(self.images.labels[index])
+
+
+class Draws(TorchDataset[tuple[Tensor, int]]):
+    """Training images by draw. An unreadable one is skipped: the next takes its place, so batches keep their size.
+
+    Each draw augments with random numbers of its own, made of seed, epoch and index: they don't depend on which
+    process loads it, nor on what was loaded before.
+    """
+
+    def __init__(self, images: TorchDataset[tuple[Tensor, int]], seed: int) -> None:
+        self.images, self.seed = images, seed
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, int]:
+        epoch, index = draw
+        while True:
+            try:
+                with torch.random.fork_rng(devices=[]):
+                    # torch.manual_seed would seed the GPUs too, which loader processes must not touch.
+                    torch.default_generator.manual_seed(crc32(f"{self.seed}/{epoch}/{index}".encode()))
+                    return self.images[index]
+            except UnreadableImageError:  # ends: too many of them are another error
+                index = (index + 1) % len(self.images)  # type: ignore[arg-type]
+
+
+class EpochBatches(Sampler[list[Draw]]):
     """One worker's share of each global batch of a training epoch.
 
     The order depends on the seed and the epoch alone, so an interrupted run meets the same batches. Each global
@@ -43,15 +82,32 @@ class EpochBatches(Sampler[list[int]]):
     def __len__(self) -> int:
         return self.size // self.batch_size
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Draw]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(self.size, generator=generator).tolist()
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield order[start : start + self.batch_size][self.rank :: self.world_size]
+            share = order[start : start + self.batch_size][self.rank :: self.world_size]
+            yield [(self.epoch, index) for index in share]
+
+
+def loader(images: TorchDataset[Any], workers: int, device: torch.device, **batches: Any) -> DataLoader[Any]:
+    """A loader with processes of its own (0: none), that keeps them and fills pinned memory for a GPU."""
+    return DataLoader(
+        images,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+        **batches,
+    )
 
 
 def in_order(
-    images: LabelledImages, transform: Callable[[Image], Tensor], indices: Sequence[int], batch_size: int = 256
+    images: LabelledImages,
+    transform: Transform,
+    indices: Sequence[int],
+    workers: int,
+    device: torch.device,
+    batch_size: int = 256,
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """Batches of the images at `indices`, in that order, for evaluation."""
-    return DataLoader(Transformed(images, transform), batch_size, sampler=indices)  # type: ignore[arg-type]
+    return loader(Blanked(images, transform), workers, device, batch_size=batch_size, sampler=indices)

@@ -37,8 +37,11 @@ class LinearProbe(TrainedMethod):
         return self
 
     def training_data(self, split: Split) -> TorchDataset[tuple[Tensor, int]]:
-        labels = torch.tensor(self.reference.dataset.images(split).labels)
-        return TensorDataset(self.reference.features(split), labels)  # type: ignore[return-value]
+        images, features = self.reference.dataset.images(split), self.reference.features(split).cpu()
+        labels = torch.as_tensor(images.labels)
+        if images.unreadable is not None:
+            features, labels = features[~images.unreadable], labels[~images.unreadable]
+        return TensorDataset(features, labels)  # type: ignore[return-value]
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
         return {"cross_entropy": nn.functional.cross_entropy(self.classifier.head(inputs), labels)}

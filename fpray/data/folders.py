@@ -1,0 +1,118 @@
+"""What datasets that lie in folders share: listing folders and images, sharing images out by hash, and options."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Any
+
+from open_clip import OPENAI_IMAGENET_TEMPLATES
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from fpray.data.encoded import SUFFIXES
+from fpray.errors import UserError
+
+TEMPLATES: tuple[str, ...] = tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
+"""OpenAI's 80 ImageNet prompts (github.com/openai/CLIP)."""
+
+
+def _one_place(template: str) -> str:
+    if template.count("{}") != 1:
+        raise ValueError(f"'{template}' needs exactly one {{}}, where the class name goes")
+    return template
+
+
+def _there(root: str) -> str:
+    return os.path.abspath(Path(root).expanduser())  # noqa: PTH100 - Path.absolute() would keep `..`
+
+
+def _list(written: Any) -> Any:
+    return [written] if isinstance(written, str) else written
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+"""A part of a domain's images that is set aside."""
+Template = Annotated[str, AfterValidator(_one_place)]
+"""A prompt with one `{}` for the class name."""
+Templates = Annotated[tuple[Template, ...], BeforeValidator(_list), Field(min_length=1)]
+"""The prompts that make the head."""
+Root = Annotated[str, Field(min_length=1), AfterValidator(_there)]
+"""The dataset's folder, made absolute: workers may run in another folder than the command."""
+
+
+def position(path: str) -> float:
+    """Where a path (relative to the dataset's root, with `/`) falls in [0, 1), by hash.
+
+    It depends on nothing but the path, so an image stays in its split when others come or go.
+    """
+    digest = blake2b(os.fsencode(path), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53  # 53 bits: more would round up to 1
+
+
+def subfolders(folder: Path, what: str) -> list[str]:
+    """Sorted names of the folders in a folder, links to folders included and hidden ones left out.
+
+    Args:
+        folder: where to look.
+        what: what a message starts with, the sweep file's key, e.g. `data.root`.
+
+    Raises:
+        UserError: if it is missing, a file or unreadable, or has a link that leads nowhere or in a circle.
+    """
+    return sorted(entry.name for entry in _entries(folder, what) if entry.is_dir())
+
+
+def image_files(root: Path, folder: str) -> list[str]:
+    """Sorted paths, relative to the root and with `/`, of the images directly in `root/folder`.
+
+    Raises:
+        UserError: as for `subfolders`, or if there is no image.
+    """
+    names = sorted(
+        entry.name
+        for entry in _entries(root / folder, "data.root")
+        if entry.name.lower().endswith(SUFFIXES) and not entry.is_dir()
+    )
+    if not names:
+        raise UserError(
+            f"data.root: '{root / folder}' has no images ({', '.join(SUFFIXES)}); remove it or put images there"
+        )
+    return [f"{folder}/{name}" for name in names]
+
+
+def _entries(folder: Path, what: str) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder, hidden things left out and links checked."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_symlink():
+                    _check_link(entry, what)
+                yield entry
+    except FileNotFoundError:
+        raise UserError(f"{what}: there is no such folder; looked in '{folder}'") from None
+    except NotADirectoryError:
+        raise UserError(f"{what}: '{folder}' is a file; give a folder") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"{what}: can't read '{error.filename or folder}': {reason}; mend or remove it") from None
+
+
+def _check_link(link: os.DirEntry[str], what: str) -> None:
+    try:
+        link.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{what}: the link '{link.path}' leads nowhere; mend or remove it") from None
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        circle = True
+    else:
+        here = Path(link.path).parent.resolve()
+        circle = link.is_dir() and Path(link.path).resolve() in (here, *here.parents)
+    if circle:
+        raise UserError(f"{what}: the link '{link.path}' leads in a circle; mend or remove it")

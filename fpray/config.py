@@ -36,18 +36,41 @@ class Model(Section):
     pretrained: str | None = None
 
 
+def _auto_or_from(least: int) -> BeforeValidator:
+    def check(written: Any) -> Any:
+        if written != "auto" and (not isinstance(written, int) or isinstance(written, bool) or written < least):
+            raise ValueError(f"must be 'auto' or a whole number, at least {least}, not {written!r}")
+        return written
+
+    return BeforeValidator(check)
+
+
+_AutoOrFrom0 = Annotated[Literal["auto"] | int, _auto_or_from(0)]
+_AutoOrFrom1 = Annotated[Literal["auto"] | int, _auto_or_from(1)]
+
+
 class Train(Section):
     """How a trial trains. Defaults are WiSE-FT's recipe (github.com/mlfoundations/wise-ft)."""
 
     epochs: int = Field(10, ge=1)
-    batch_size: int = Field(512, ge=1, description="images in a step, over all workers of the trial")
+    batch_size: _AutoOrFrom1 = 512
+    """Images in a step, over all workers of the trial; `auto` is the largest power of two that fits on the GPU."""
+    accumulate: int = Field(1, ge=1)
+    """In how many parts, one after another, a worker computes its share of a batch: the same gradient, less memory."""
     optimizer: Literal["adamw"] = "adamw"
     lr: Dimension | None = Field(None, description="for the methods that don't set their own")
     weight_decay: float = Field(0.1, ge=0)
+    weight_decay_on: Literal["all", "matrices"] = "all"
+    """`matrices` spares norms and biases, as open_clip's own training does."""
     warmup_steps: int = Field(500, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     clip_grad_norm: float | None = Field(1.0, gt=0)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """The weights are fp32 always; with bf16 the forward pass is autocast, and the rest is tf32."""
+    gradient_checkpointing: bool = False
+    """Compute a block's activations once more in the backward pass instead of keeping them."""
+    compile: bool = False
+    """Let torch.compile make the image encoder faster; the first step then takes a minute."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
 
     @property
@@ -174,14 +197,14 @@ class Resources(Section):
     cpus: float = Field(1, gt=0)
     gpus: float = Field(0, ge=0)
     workers: int = Field(1, ge=1)
-    concurrency: Literal["auto"] | int = "auto"
+    concurrency: _AutoOrFrom1 = "auto"
+    loader_workers: _AutoOrFrom0 = "auto"
+    """Processes of each worker that load images; `auto`: one less than its CPUs."""
 
-    @field_validator("concurrency", mode="before")
-    @classmethod
-    def _auto_or_a_number(cls, written: Any) -> Any:
-        if written != "auto" and (not isinstance(written, int) or isinstance(written, bool) or written < 1):
-            raise ValueError(f"must be 'auto' or a whole number above 0, not {written!r}")
-        return written
+    @property
+    def loaders(self) -> int:
+        """How many processes load images for one worker; 0: it loads them itself."""
+        return max(0, int(self.cpus) - 1) if self.loader_workers == "auto" else self.loader_workers
 
 
 class Tracking(Section):
@@ -254,8 +277,9 @@ class Sweep(Section):
             for key, dimension in settings.space().items():
                 if self.search.sampler == "grid" and not isinstance(dimension, Constant | Grid):
                     raise ValueError(f"methods.{name}.{key}: sampler 'grid' needs {{grid: [...]}} or a constant here")
-        if self.train.batch_size % self.resources.workers:
-            raise ValueError(
-                f"train.batch_size: {self.train.batch_size} can't be shared evenly by {self.resources.workers} workers"
-            )
+        batch_size, workers = self.train.batch_size, self.resources.workers
+        if batch_size == "auto" and not self.resources.gpus:
+            raise ValueError("train.batch_size: 'auto' is what fits on a GPU, and resources.gpus is 0; give a number")
+        if batch_size != "auto" and batch_size % workers:
+            raise ValueError(f"train.batch_size: {batch_size} can't be shared evenly by {workers} workers")
         return self

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fpray.data.base import Split
+from fpray.data.loading import to_device
 from fpray.model import Classifier
 from fpray.records import Count
 from fpray.reference import Reference
@@ -49,5 +50,5 @@ def _features(classifier: Classifier, reference: Reference, split: Split, runtim
         return reference.features(split)
     size = len(reference.dataset.images(split))
     batches = reference.in_order(split, runtime.share_of(size))
-    share = [classifier.features(x.to(runtime.device, non_blocking=True)).float() for x, _ in batches]
+    share = [classifier.features(to_device(x, runtime.device)).float() for x, _ in batches]
     return runtime.gather(torch.cat(share), size)

@@ -180,11 +180,10 @@ def _fit(record: Record, sweep: Sweep, folder: UPath, work: Work) -> None:
     """Train in this process with one worker (Train's local mode), in a worker group with several."""
     resources = sweep.resources
     alone = resources.workers == 1
-    device = torch.device("cuda" if resources.gpus else "cpu")
 
     def loop() -> None:
         torch.set_num_threads(max(1, int(resources.cpus)))
-        work(record, sweep, folder, Runtime(device) if alone else Runtime.of_worker_group(device))
+        work(record, sweep, folder, Runtime.alone(resources.gpus > 0) if alone else Runtime.of_worker_group())
 
     with tempfile.TemporaryDirectory(prefix="fpray-train-") as scratch:
         ray.train.torch.TorchTrainer(

@@ -109,6 +109,8 @@ class Record(Recorded):
     cost: Cost | None = None
     provenance: Provenance | None = None
     error: str | None = None
+    unreadable: dict[str, tuple[str, ...]] = {}
+    """The images that couldn't be decoded, by split: skipped in training, counted as wrong in evaluation."""
 
     def metrics(self) -> dict[str, float]:
         """The final accuracies by key, see `accuracies`."""

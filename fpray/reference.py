@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from fpray.data.base import Dataset, Split
-from fpray.data.loading import Transformed, in_order
+from fpray.data.loading import Transformed, in_order, to_device
 from fpray.model import Classifier, LoadedClip, load_clip, zero_shot_head
 
 
@@ -48,7 +48,7 @@ class Reference:
             # Always fp32, whatever the caller's autocast: what is kept must not depend on who asked first.
             with torch.autocast(self.device.type, enabled=False):
                 self._features[split] = torch.cat(
-                    [self.classifier.features(x.to(self.device, non_blocking=True)) for x, _ in batches]
+                    [self.classifier.features(to_device(x, self.device)) for x, _ in batches]
                 )
         return self._features[split]
 
@@ -58,6 +58,8 @@ def load_reference(
 ) -> Reference:
     """Load the pre-trained model and make its zero-shot classifier for the dataset's classes."""
     loaded = load_clip(name, pretrained, device)
+    if device.type == "cuda":
+        loaded.clip.to(memory_format=torch.channels_last)
     head = zero_shot_head(loaded, dataset.classes, dataset.templates)
     classifier = Classifier(loaded.clip.visual, head).eval().requires_grad_(False)
     return Reference(loaded, dataset, classifier, device, loader_workers)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import ray.train
+import ray.train.torch
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -20,8 +22,16 @@ class Runtime:
     world_size: int = 1
 
     @classmethod
-    def of_worker_group(cls, device: torch.device) -> Runtime:
+    def alone(cls, gpu: bool) -> Runtime:
+        """The runtime of a trial in one process; Ray shows it no GPU but its own."""
+        return cls(torch.device("cuda" if gpu else "cpu"))
+
+    @classmethod
+    def of_worker_group(cls) -> Runtime:
         """The runtime of a Ray Train worker, whose process group Train has set up."""
+        device = ray.train.torch.get_device()  # of several GPUs that Ray shows to all workers of a node
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         context = ray.train.get_context()
         return cls(device, context.get_world_rank(), context.get_world_size())
 
@@ -33,6 +43,10 @@ class Runtime:
     def parallel(self, module: nn.Module) -> nn.Module:
         """The module with its gradients averaged over the workers."""
         return module if self.world_size == 1 else DistributedDataParallel(module)
+
+    def averaging(self, module: nn.Module, now: bool) -> contextlib.AbstractContextManager[None]:
+        """Around a backward pass: whether gradients are averaged over the workers now, or later with the next."""
+        return contextlib.nullcontext() if now or self.world_size == 1 else module.no_sync()  # type: ignore[operator]
 
     def share_of(self, size: int) -> range:
         """The indices in [0, size) that this worker evaluates; no index belongs to two workers."""

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from fpray.checkpoint import Checkpoint
 from fpray.config import Train
 from fpray.data.base import Split
-from fpray.data.loading import Draws, EpochBatches, loader
+from fpray.data.loading import Draws, EpochBatches, loader, to_device
 from fpray.evaluate import predict
 from fpray.methods import TrainedMethod
+from fpray.optimizer import lr_factor, make_optimizer
 from fpray.records import Count, Epoch
 from fpray.runtime import Runtime
 
@@ -50,10 +51,12 @@ def train(
     batches = EpochBatches(len(data), settings.batch_size, seed, runtime.rank, runtime.world_size)  # type: ignore[arg-type]
     batched = loader(Draws(data, seed), method.reference.loader_workers, runtime.device, batch_sampler=batches)
     trained = [p for p in method.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=method.params.lr, weight_decay=settings.weight_decay)
+    optimizer = make_optimizer(trained, method.params.lr, settings)
     history = () if checkpoint is None else checkpoint.history
     if checkpoint is not None:
         checkpoint.restore(method, optimizer)
+    if settings.compile and any(p.requires_grad for p in method.classifier.encoder.parameters()):
+        method.classifier.encoder.compile()
     losses_of = runtime.parallel(method)
     for epoch in range(len(history), settings.epochs):
         started = time.monotonic()
@@ -89,10 +92,10 @@ def train(
 
 def _train_epoch(
     method: TrainedMethod,
-    losses_of: torch.nn.Module,
+    losses_of: nn.Module,
     batched: DataLoader[tuple[Tensor, Tensor]],
     optimizer: torch.optim.Optimizer,
-    trained: list[torch.nn.Parameter],
+    trained: list[nn.Parameter],
     settings: Train,
     steps_before: int,
     runtime: Runtime,
@@ -103,33 +106,34 @@ def _train_epoch(
     for step, (inputs, labels) in enumerate(batched, start=steps_before):
         for group in optimizer.param_groups:
             group["lr"] = method.params.lr * lr_factor(step, total, settings)
-        with torch.autocast(runtime.device.type, settings.autocast, enabled=settings.autocast is not None):
-            losses = losses_of(
-                inputs.to(runtime.device, non_blocking=True), labels.to(runtime.device, non_blocking=True)
-            )
         optimizer.zero_grad(set_to_none=True)
-        sum(losses.values()).backward()
+        losses = _backward(
+            losses_of, to_device(inputs, runtime.device), to_device(labels, runtime.device), settings, runtime
+        )
         method.add_penalty()
         if settings.clip_grad_norm is not None:
-            torch.nn.utils.clip_grad_norm_(trained, settings.clip_grad_norm)
+            nn.utils.clip_grad_norm_(trained, settings.clip_grad_norm)
         optimizer.step()
         method.after_step()
         for name, loss in losses.items():
-            sums[name] = sums.get(name, 0) + loss.detach().float()
+            sums[name] = sums.get(name, 0) + loss
     return {name: float(runtime.mean(value)) / len(batched) for name, value in sums.items()}
 
 
-def lr_factor(step: int, total: int, settings: Train) -> float:
-    """The learning rate at a step (from 0), as a share of its peak: linear warm-up, then cosine to 0 or constant.
-
-    Warm-up takes at most a tenth of a short training, so that the peak is reached.
-    """
-    warmup = min(settings.warmup_steps, total // 10)
-    if step < warmup:
-        return (step + 1) / warmup
-    if settings.schedule == "constant":
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+def _backward(
+    losses_of: nn.Module, inputs: Tensor, labels: Tensor, settings: Train, runtime: Runtime
+) -> dict[str, Tensor]:
+    """Add up a batch's gradients, `accumulate` parts one after another; the mean of each loss over the batch."""
+    sums: dict[str, Tensor] = {}
+    parts = list(zip(inputs.chunk(settings.accumulate), labels.chunk(settings.accumulate), strict=True))
+    for number, (x, y) in enumerate(parts, start=1):
+        with runtime.averaging(losses_of, number == len(parts)):
+            with torch.autocast(runtime.device.type, settings.autocast, enabled=settings.autocast is not None):
+                losses = losses_of(x, y)
+            (sum(losses.values()) * (len(y) / len(labels))).backward()
+        for name, loss in losses.items():
+            sums[name] = sums.get(name, 0) + loss.detach().float() * (len(y) / len(labels))
+    return sums
 
 
 def _validate(method: TrainedMethod, splits: Sequence[Split], runtime: Runtime, settings: Train) -> dict[str, Count]:

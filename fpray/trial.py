@@ -30,9 +30,14 @@ PACKAGES = ("ray", "torch", "open_clip_torch", "peft", "optuna")
 
 
 @functools.lru_cache(maxsize=1)
-def warm_reference(model: Model, data: Options, device: torch.device) -> Reference:
+def warm_reference(
+    model: Model, data: Options, device: torch.device, loader_workers: int, gradient_checkpointing: bool
+) -> Reference:
     """The reference of a sweep, loaded once in a process and kept for the trials that follow there."""
-    return load_reference(model.name, model.pretrained, DATASETS[data.layout](data), device)
+    reference = load_reference(model.name, model.pretrained, DATASETS[data.layout](data), device, loader_workers)
+    if gradient_checkpointing:
+        reference.classifier.encoder.set_grad_checkpointing()  # the methods' copies have it too
+    return reference
 
 
 def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
@@ -43,7 +48,9 @@ def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> 
         folder: the sweep's.
     """
     store, trial = RecordStore(folder), record.trial
-    reference = warm_reference(sweep.model, sweep.data, runtime.device)
+    use_tf32(sweep.train.precision != "fp32")
+    checkpointing = sweep.train.gradient_checkpointing
+    reference = warm_reference(sweep.model, sweep.data, runtime.device, sweep.resources.loaders, checkpointing)
     record = record.model_copy(update={"attempt": record.attempt + 1, "provenance": provenance(runtime.device)})
     method = build_method(record, reference, store)
     if isinstance(method, TrainedMethod):
@@ -52,6 +59,7 @@ def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> 
         write(store, record, runtime)
     began, classifier = time.monotonic(), method.plain()
     predictions = _evaluate(classifier, reference, runtime, sweep)
+    unreadable = _unreadable(reference, runtime)
     if not runtime.is_main:
         return
     store.write_weights(trial.id, weights_of(classifier))
@@ -64,6 +72,7 @@ def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> 
                 "results": {split: p.count for split, p in predictions.items()},
                 "movement": _movement(classifier, reference, predictions),
                 "cost": _cost(record.history, time.monotonic() - began),
+                "unreadable": unreadable,
             }
         )
     )
@@ -106,6 +115,16 @@ def _evaluate(classifier: Classifier, reference: Reference, runtime: Runtime, sw
     return {s.name: predict(classifier, reference, s, runtime, sweep.train.autocast) for s in splits}
 
 
+def _unreadable(reference: Reference, runtime: Runtime) -> dict[str, tuple[str, ...]]:
+    """The names of the images that couldn't be decoded, by split."""
+    found = {}
+    for split in reference.dataset.splits():
+        images = reference.dataset.images(split)
+        if images.unreadable is not None and (marks := runtime.any(images.unreadable)).any():
+            found[split.name] = tuple(images.name_of(index) for index in marks.nonzero().flatten().tolist())
+    return found
+
+
 def _movement(classifier: Classifier, reference: Reference, predictions: Mapping[str, Predictions]) -> Movement:
     distance, relative = weight_distance(classifier, reference.classifier)
     validation = [s for s in reference.dataset.splits() if s.part == "val"]
@@ -120,6 +139,13 @@ def _cost(history: tuple[Epoch, ...], evaluation_seconds: float) -> Cost:
         images=images,
         images_per_second=images / training if training else 0.0,
     )
+
+
+def use_tf32(allowed: bool) -> None:
+    """Let matrix products and convolutions in fp32 be computed in TF32 on a GPU (10 bits of mantissa, much faster)."""
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high" if allowed else "highest")
+        torch.backends.cudnn.allow_tf32 = allowed
 
 
 @functools.cache

@@ -25,7 +25,7 @@ LAYERS = [
     ["sweepfile", "plan"],
     ["records"],
     ["checkpoint", "runtime", "movement"],
-    ["evaluate"],
+    ["evaluate", "optimizer"],
     ["train"],
     ["trial"],
     ["search"],
@@ -38,7 +38,7 @@ LAYERS = [
 ]
 ALONE = {"pretrain": {"data", "drawing", "model"}}
 """Commands of their own, that no module imports, and what they may use."""
-LOOP = ["train", "evaluate", "checkpoint", "runtime", "movement", "search", "schedule", "executor"]
+LOOP = ["train", "evaluate", "checkpoint", "runtime", "movement", "optimizer", "search", "schedule", "executor"]
 """What runs every method without knowing any."""
 
 

@@ -101,6 +101,13 @@ def loader(images: TorchDataset[Any], workers: int, device: torch.device, **batc
     )
 
 
+def to_device(batch: Tensor, device: torch.device) -> Tensor:
+    """A batch on the device: copied while the device works, and images there with channels last, which is faster."""
+    if device.type == "cuda" and batch.ndim == 4:
+        return batch.to(device, non_blocking=True, memory_format=torch.channels_last)
+    return batch.to(device, non_blocking=True)
+
+
 def in_order(
     images: LabelledImages,
     transform: Transform,

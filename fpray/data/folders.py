@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from open_clip import OPENAI_IMAGENET_TEMPLATES
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from fpray.data.encoded import SUFFIXES
+from fpray.data.base import Part, Role, Split
+from fpray.data.encoded import SUFFIXES, ImageFiles
 from fpray.errors import UserError
 
 TEMPLATES: tuple[str, ...] = tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
@@ -30,15 +31,29 @@ def _there(root: str) -> str:
 
 
 def _list(written: Any) -> Any:
-    return [written] if isinstance(written, str) else written
+    listed = [written] if isinstance(written, str) else written
+    if not isinstance(listed, Sequence):
+        raise ValueError(f"must be a list, not {written!r}")
+    if not listed:
+        raise ValueError("is an empty list; leave it out or fill it")
+    return listed
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"'{name}' is there twice; name each once")
+    return names
 
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 """A part of a domain's images that is set aside."""
 Template = Annotated[str, AfterValidator(_one_place)]
 """A prompt with one `{}` for the class name."""
-Templates = Annotated[tuple[Template, ...], BeforeValidator(_list), Field(min_length=1)]
+Templates = Annotated[tuple[Template, ...], BeforeValidator(_list)]
 """The prompts that make the head."""
+Names = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_each_once)]
+"""Names of domains or class folders, each once."""
 Root = Annotated[str, Field(min_length=1), AfterValidator(_there)]
 """The dataset's folder, made absolute: workers may run in another folder than the command."""
 
@@ -81,6 +96,34 @@ def image_files(root: Path, folder: str) -> list[str]:
             f"data.root: '{root / folder}' has no images ({', '.join(SUFFIXES)}); remove it or put images there"
         )
     return [f"{folder}/{name}" for name in names]
+
+
+def prompt_name(folder: str) -> str:
+    """What a prompt calls the class in a folder."""
+    return folder.replace("_", " ")
+
+
+def image_splits(
+    root: Path, listed: Mapping[Split, Sequence[tuple[str, int]]], remedies: Mapping[tuple[Role, Part], str]
+) -> dict[Split, ImageFiles]:
+    """The images of each split.
+
+    Args:
+        root: what paths are relative to.
+        listed: each split's images, as path and label.
+        remedies: what to change in the sweep file where such a split has no images.
+
+    Raises:
+        UserError: if a split has no images.
+    """
+    for split, images in listed.items():
+        if not images:
+            remedy = remedies[split.role, split.part]
+            raise UserError(f"data: no images of '{split.domain}' are left for {split.name}; {remedy}")
+    return {
+        split: ImageFiles(root, [path for path, _ in images], [label for _, label in images])
+        for split, images in listed.items()
+    }
 
 
 def _entries(folder: Path, what: str) -> Iterator[os.DirEntry[str]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -20,6 +21,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.search import Searcher
 from upath import UPath
 
+from fpray.batchsize import fitting_batch_size
 from fpray.config import Resources, Sweep
 from fpray.errors import UserError
 from fpray.records import Record, RecordStore
@@ -41,6 +43,8 @@ def connect(address: str | None) -> None:
     Raises:
         UserError: if there is no cluster at the address.
     """
+    if ray.is_initialized():
+        return
     try:
         if address is not None and address.count(":") == 1:
             # Ray itself tries for minutes before it gives up.
@@ -56,26 +60,46 @@ def connect(address: str | None) -> None:
 
 
 def concurrency(resources: Resources) -> int:
-    """How many trials run at a time: what the cluster has, or can grow to, over what a trial needs.
+    """How many trials run at a time: what the cluster's nodes have, or it can grow to, over what a trial needs.
 
     Raises:
-        UserError: if the cluster can't hold even one trial.
+        UserError: if the cluster can't hold even one trial, or no node one of its workers.
     """
-    available = dict(ray.cluster_resources())
-    for name, amount in (cluster_state.get_max_resources_from_cluster_config() or {}).items():
-        available[name] = max(available.get(name, 0), amount)
-    rooms = []
-    for name, word, each in (("CPU", "CPUs", resources.cpus), ("GPU", "GPUs", resources.gpus)):
-        need = each * resources.workers
-        if need > available.get(name, 0):
-            raise UserError(
-                f"resources: a trial needs {need:g} {word} ({resources.workers} workers with {each:g}), "
-                f"but the cluster has {available.get(name, 0):g}; ask for fewer, or add some"
-            )
-        if need:
-            rooms.append(int(available.get(name, 0) / need + 1e-9))
-    most = min(rooms)
-    return most if resources.concurrency == "auto" else min(most, resources.concurrency)
+    growable = cluster_state.get_max_resources_from_cluster_config() or {}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    most = max(sum(_workers_on(node, resources) for node in nodes), _workers_on(growable, resources))
+    if most < resources.workers:
+        total = {name: max(sum(n.get(name, 0) for n in nodes), growable.get(name, 0)) for name in ("CPU", "GPU")}
+        raise UserError(
+            f"resources: a trial needs {resources.workers} worker(s) with {resources.cpus:g} CPU(s) and "
+            f"{resources.gpus:g} GPU(s) on one node each, and the cluster has {total['CPU']:g} CPU(s) and "
+            f"{total['GPU']:g} GPU(s) on {len(nodes)} node(s); ask for fewer, or add some"
+        )
+    trials = most // resources.workers
+    return trials if resources.concurrency == "auto" else min(trials, resources.concurrency)
+
+
+def _workers_on(node: Mapping[str, float], resources: Resources) -> int:
+    """How many workers find room on a node."""
+    needs = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return min(int(node.get(name, 0) / need + 1e-9) for name, need in needs.items() if need)
+
+
+def batch_size_that_fits(sweep: Sweep) -> int:
+    """Try on one of the cluster's GPUs how large a batch may be, see `fitting_batch_size`.
+
+    Raises:
+        UserError: if not even one image fits.
+    """
+    resources = sweep.resources
+    task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_calls=1)(fitting_batch_size)
+    size: int = ray.get(task.remote(sweep, torch.device("cuda")))
+    if size == 0:
+        raise UserError(
+            "train.batch_size: not even one image fits on a GPU; take a smaller model or larger GPUs, or set "
+            "train.gradient_checkpointing to true"
+        )
+    return size
 
 
 def execute(
@@ -172,6 +196,9 @@ def _trainable(sweep: Sweep, folder: UPath, work: Work) -> Callable[[dict[str, A
         except Exception:
             # Told here and not to Tune: the process stays warm for the next trial.
             store.write(failed(store.read(record.trial.id), traceback.format_exc()))
+        # What a trial leaves in cycles (an error's frames, a compiled module) would hold the next one's memory.
+        gc.collect()
+        torch.cuda.empty_cache()
 
     return trial
 

@@ -7,18 +7,19 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fpray.checkpoint import Checkpoint
 from fpray.config import Train
 from fpray.data.base import Split
-from fpray.data.loading import Draws, EpochBatches, loader, to_device
+from fpray.data.loading import Draws, EpochBatches, loader
 from fpray.evaluate import predict
 from fpray.methods import TrainedMethod
-from fpray.optimizer import lr_factor, make_optimizer
+from fpray.optimizer import lr_factor
 from fpray.records import Count, Epoch
 from fpray.runtime import Runtime
+from fpray.step import Stepper
 
 
 class TrainingError(RuntimeError):
@@ -50,24 +51,20 @@ def train(
     validation = [s for s in splits if s.part == "val"]
     batches = EpochBatches(len(data), settings.batch_size, seed, runtime.rank, runtime.world_size)  # type: ignore[arg-type]
     batched = loader(Draws(data, seed), method.reference.loader_workers, runtime.device, batch_sampler=batches)
-    trained = [p for p in method.parameters() if p.requires_grad]
-    optimizer = make_optimizer(trained, method.params.lr, settings)
+    stepper = Stepper(method, settings, runtime)
     history = () if checkpoint is None else checkpoint.history
     if checkpoint is not None:
-        checkpoint.restore(method, optimizer)
-    if settings.compile and any(p.requires_grad for p in method.classifier.encoder.parameters()):
-        method.classifier.encoder.compile()
-    losses_of = runtime.parallel(method)
+        checkpoint.restore(method, stepper.optimizer)
     for epoch in range(len(history), settings.epochs):
         started = time.monotonic()
         # Seeded anew each epoch: then an interrupted trial draws the same numbers (dropout).
         torch.manual_seed((seed * 1_000_003 + epoch) * 1009 + runtime.rank)
         batches.epoch = epoch
         method.train()
-        losses = _train_epoch(method, losses_of, batched, optimizer, trained, settings, epoch * len(batches), runtime)
+        losses = _train_epoch(stepper, batched, epoch, runtime)
         if not all(math.isfinite(value) for value in losses.values()):
             raise TrainingError(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
-        if not all(bool(weight.isfinite().all()) for weight in trained):  # the last step is in no loss
+        if not all(bool(weight.isfinite().all()) for weight in stepper.trained):  # the last step is in no loss
             raise TrainingError(f"a weight is not finite after epoch {epoch + 1}; try a lower learning rate")
         trained_at = time.monotonic()
         counts = _validate(method, validation, runtime, settings)
@@ -75,7 +72,7 @@ def train(
             Epoch(
                 epoch=epoch + 1,
                 step=(epoch + 1) * len(batches),
-                lr=optimizer.param_groups[0]["lr"],
+                lr=stepper.optimizer.param_groups[0]["lr"],
                 losses=losses,
                 validation=counts,
                 images=len(batches) * batches.batch_size,
@@ -85,55 +82,21 @@ def train(
             ),
         )
         if runtime.is_main:
-            keep(Checkpoint.of(method, optimizer, history))
+            keep(Checkpoint.of(method, stepper.optimizer, history))
         runtime.wait_for_all()
     return history
 
 
 def _train_epoch(
-    method: TrainedMethod,
-    losses_of: nn.Module,
-    batched: DataLoader[tuple[Tensor, Tensor]],
-    optimizer: torch.optim.Optimizer,
-    trained: list[nn.Parameter],
-    settings: Train,
-    steps_before: int,
-    runtime: Runtime,
+    stepper: Stepper, batched: DataLoader[tuple[Tensor, Tensor]], epoch: int, runtime: Runtime
 ) -> dict[str, float]:
     """One epoch of steps; the mean of each loss."""
     sums: dict[str, Tensor] = {}
-    total = settings.epochs * len(batched)
-    for step, (inputs, labels) in enumerate(batched, start=steps_before):
-        for group in optimizer.param_groups:
-            group["lr"] = method.params.lr * lr_factor(step, total, settings)
-        optimizer.zero_grad(set_to_none=True)
-        losses = _backward(
-            losses_of, to_device(inputs, runtime.device), to_device(labels, runtime.device), settings, runtime
-        )
-        method.add_penalty()
-        if settings.clip_grad_norm is not None:
-            nn.utils.clip_grad_norm_(trained, settings.clip_grad_norm)
-        optimizer.step()
-        method.after_step()
-        for name, loss in losses.items():
+    total = stepper.settings.epochs * len(batched)
+    for step, (inputs, labels) in enumerate(batched, start=epoch * len(batched)):
+        for name, loss in stepper.step(inputs, labels, lr_factor(step, total, stepper.settings)).items():
             sums[name] = sums.get(name, 0) + loss
     return {name: float(runtime.mean(value)) / len(batched) for name, value in sums.items()}
-
-
-def _backward(
-    losses_of: nn.Module, inputs: Tensor, labels: Tensor, settings: Train, runtime: Runtime
-) -> dict[str, Tensor]:
-    """Add up a batch's gradients, `accumulate` parts one after another; the mean of each loss over the batch."""
-    sums: dict[str, Tensor] = {}
-    parts = list(zip(inputs.chunk(settings.accumulate), labels.chunk(settings.accumulate), strict=True))
-    for number, (x, y) in enumerate(parts, start=1):
-        with runtime.averaging(losses_of, number == len(parts)):
-            with torch.autocast(runtime.device.type, settings.autocast, enabled=settings.autocast is not None):
-                losses = losses_of(x, y)
-            (sum(losses.values()) * (len(y) / len(labels))).backward()
-        for name, loss in losses.items():
-            sums[name] = sums.get(name, 0) + loss.detach().float() * (len(y) / len(labels))
-    return sums
 
 
 def _validate(method: TrainedMethod, splits: Sequence[Split], runtime: Runtime, settings: Train) -> dict[str, Count]:

@@ -18,6 +18,7 @@ from fpray.config import Model, Sweep
 from fpray.data import DATASETS
 from fpray.data.base import Options
 from fpray.evaluate import Predictions, predict
+from fpray.memory import explained
 from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
 from fpray.model import Classifier, weights_of
 from fpray.movement import linear_cka, weight_distance
@@ -40,6 +41,11 @@ def warm_reference(
     return reference
 
 
+def sweep_reference(sweep: Sweep, device: torch.device) -> Reference:
+    """The reference of a sweep, see `warm_reference`."""
+    return warm_reference(sweep.model, sweep.data, device, sweep.resources.loaders, sweep.train.gradient_checkpointing)
+
+
 def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
     """Run a trial, or go on with it from its newest checkpoint, and write its record and weights.
 
@@ -47,10 +53,13 @@ def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> 
         record: the trial's record as it was when the trial was (re)started.
         folder: the sweep's.
     """
-    store, trial = RecordStore(folder), record.trial
+    with explained(sweep, sweep.model.name, runtime.device):
+        _run(record, sweep, RecordStore(folder), runtime)
+
+
+def _run(record: Record, sweep: Sweep, store: RecordStore, runtime: Runtime) -> None:
+    trial, reference = record.trial, sweep_reference(sweep, runtime.device)
     use_tf32(sweep.train.precision != "fp32")
-    checkpointing = sweep.train.gradient_checkpointing
-    reference = warm_reference(sweep.model, sweep.data, runtime.device, sweep.resources.loaders, checkpointing)
     record = record.model_copy(update={"attempt": record.attempt + 1, "provenance": provenance(runtime.device)})
     method = build_method(record, reference, store)
     if isinstance(method, TrainedMethod):

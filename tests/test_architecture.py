@@ -26,8 +26,11 @@ LAYERS = [
     ["records"],
     ["checkpoint", "runtime", "movement"],
     ["evaluate", "optimizer"],
+    ["step"],
     ["train"],
+    ["memory"],
     ["trial"],
+    ["batchsize"],
     ["search"],
     ["schedule"],
     ["executor"],
@@ -38,7 +41,20 @@ LAYERS = [
 ]
 ALONE = {"pretrain": {"data", "drawing", "model"}}
 """Commands of their own, that no module imports, and what they may use."""
-LOOP = ["train", "evaluate", "checkpoint", "runtime", "movement", "optimizer", "search", "schedule", "executor"]
+LOOP = [
+    "train",
+    "step",
+    "memory",
+    "batchsize",
+    "evaluate",
+    "checkpoint",
+    "runtime",
+    "movement",
+    "optimizer",
+    "search",
+    "schedule",
+    "executor",
+]
 """What runs every method without knowing any."""
 
 

@@ -1,0 +1,217 @@
+"""DomainNet (Peng et al. 2019, arXiv:1812.01754): six domains, 345 classes, with its official lists.
+
+`root/<domain>_train.txt` and `root/<domain>_test.txt` say which images are in `root/<domain>/<class>/` and what
+their labels are. The test splits are whole test lists, so that accuracies are comparable to published ones;
+validation images come from the train lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from fpray.data import base
+from fpray.data.base import Part, Role, Split
+from fpray.data.encoded import ImageFiles
+from fpray.data.folders import TEMPLATES, Names, Root, Share, Templates, image_splits, position, prompt_name, subfolders
+from fpray.errors import UserError, did_you_mean
+
+PUBLISHED_TEST = {
+    "real": 52764,
+    "sketch": 21271,
+    "clipart": 14814,
+    "painting": 22892,
+    "infograph": 16114,
+    "quickdraw": 51750,
+}
+"""Test images of each domain in the official lists."""
+CLASSES = 345
+
+REMEDIES: dict[tuple[Role, Part], str] = {
+    ("id", "train"): "lower data.id_val, or choose other classes",
+    ("id", "val"): "raise data.id_val, or choose other classes",
+    ("id", "test"): "its test list has none; choose other classes",
+    ("ood", "val"): "raise data.ood_val, or choose other classes",
+    ("ood", "test"): "its test list has none; choose other classes",
+}
+
+
+def _domain(name: str) -> str:
+    if name not in PUBLISHED_TEST:
+        raise ValueError(f"no domain '{name}' in DomainNet; {did_you_mean(name, PUBLISHED_TEST)}")
+    return name
+
+
+class DomainNetOptions(base.Options):
+    """Where DomainNet is, and which of its domains and classes are used."""
+
+    layout: str = "domainnet"
+    root: Root
+    id: Annotated[str, AfterValidator(_domain)] = "real"
+    ood: Names | None = Field(None, description="all five others if not given")
+    classes: Names | None = Field(None, description="class folders; all in the lists if not given")
+    templates: Templates = TEMPLATES
+    id_val: Share = 0.02
+    ood_val: Share = 0.1
+
+    @field_validator("ood")
+    @classmethod
+    def _others_than_id(cls, ood: Sequence[str] | None, info: ValidationInfo) -> Sequence[str] | None:
+        for name in ood or ():
+            if _domain(name) == info.data.get("id"):
+                raise ValueError(f"'{name}' is the ID domain; name others")
+        return ood
+
+
+class Listed(NamedTuple):
+    """A line of a list."""
+
+    path: str
+    folder: str
+    label: int
+
+
+class DomainNet(base.Dataset):
+    """DomainNet by its lists, read once, when images are asked for; images themselves are not looked up."""
+
+    name = "domainnet"
+    Options = DomainNetOptions
+
+    def __init__(self, options: DomainNetOptions) -> None:
+        super().__init__(options)
+        self.options: DomainNetOptions = options
+        self._root = Path(options.root)
+
+    @property
+    def classes(self) -> Sequence[str]:
+        return tuple(prompt_name(folder) for folder in self._labels)
+
+    @property
+    def templates(self) -> Sequence[str]:
+        return self.options.templates
+
+    def splits(self) -> Sequence[Split]:
+        return tuple(self._images)
+
+    def images(self, split: Split) -> ImageFiles:
+        return self._images[split]
+
+    def remarks(self) -> list[str]:
+        """Which test splits have other counts than the published ones, where all 345 classes are used."""
+        if len(self._labels) < CLASSES:
+            return []
+        counts = {split: len(images) for split, images in self._images.items() if split.part == "test"}
+        return [
+            f"{split.name}: {count:,} images, published are {PUBLISHED_TEST[split.domain]:,}"
+            for split, count in counts.items()
+            if count != PUBLISHED_TEST[split.domain]
+        ]
+
+    @cached_property
+    def _lists(self) -> dict[tuple[str, Part], list[Listed]]:
+        """The lists of each domain, the ID domain first."""
+        ood = self.options.ood or [domain for domain in sorted(PUBLISHED_TEST) if domain != self.options.id]
+        official = OfficialLabels()
+        parts: tuple[Part, ...] = ("train", "test")
+        lists = {}
+        for domain in (self.options.id, *ood):
+            for part in parts:
+                file = self._root / f"{domain}_{part}.txt"
+                lists[domain, part] = read_list(file, domain, official)
+            self._check_folders(domain, {line.folder for part in parts for line in lists[domain, part]})
+        return lists
+
+    def _check_folders(self, domain: str, listed: set[str]) -> None:
+        there = set(subfolders(self._root / domain, "data.root"))
+        if missing := sorted(listed - there):
+            raise UserError(
+                f"data.root: the lists of '{domain}' have images in '{self._root / domain / missing[0]}', "
+                "but there is no such folder; unpack the domain's images there"
+            )
+
+    @cached_property
+    def _labels(self) -> dict[str, int]:
+        """The labels, from 0 on, of the class folders in use, in the order of the official labels."""
+        official = {line.folder: line.label for lines in self._lists.values() for line in lines}
+        chosen = official if self.options.classes is None else self.options.classes
+        for folder in chosen:
+            if folder not in official:
+                raise UserError(f"data.classes: no class '{folder}' in the lists; {did_you_mean(folder, official)}")
+        return {folder: label for label, folder in enumerate(sorted(chosen, key=lambda folder: official[folder]))}
+
+    @cached_property
+    def _images(self) -> dict[Split, ImageFiles]:
+        labels = self._labels
+        listed: dict[Split, list[tuple[str, int]]] = {}
+        for (domain, part), lines in self._lists.items():
+            images = [(line.path, labels[line.folder]) for line in lines if line.folder in labels]
+            role: Role = "id" if domain == self.options.id else "ood"
+            if part == "test":
+                listed[Split(role, domain, "test")] = images
+                continue
+            share = self.options.id_val if role == "id" else self.options.ood_val
+            if role == "id":
+                listed[Split(role, domain, "train")] = [image for image in images if position(image[0]) >= share]
+            listed[Split(role, domain, "val")] = [image for image in images if position(image[0]) < share]
+        return image_splits(self._root, listed, REMEDIES)
+
+
+class OfficialLabels:
+    """The label of each class folder as the lists read so far say, and where each was said first."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[int, str]] = {}
+        self._folder_of: dict[int, str] = {}
+
+    def check(self, folder: str, label: int, file: Path, number: int) -> None:
+        """Note the label of a class folder, said in a line of a list.
+
+        Raises:
+            UserError: if the label is out of range or does not agree with what was said before.
+        """
+        if self._folder_of.get(label) == folder:
+            return
+        place = f"'{file}', line {number}"
+        if label not in range(CLASSES):
+            raise UserError(f"data.root: {place}: label {label} is out of range, DomainNet's are 0 to {CLASSES - 1}")
+        if folder in self._said:
+            before, where = self._said[folder]
+            raise UserError(f"data.root: {place}: class '{folder}' has label {label}, but {before} in {where}")
+        if label in self._folder_of:
+            other = self._folder_of[label]
+            where = self._said[other][1]
+            raise UserError(f"data.root: {place}: class '{folder}' has label {label}, as '{other}' in {where}")
+        self._said[folder], self._folder_of[label] = (label, place), folder
+
+
+def read_list(file: Path, domain: str, official: OfficialLabels) -> list[Listed]:
+    """Read one of DomainNet's lists: a line for each image, `<domain>/<class>/<file> <label>`.
+
+    Raises:
+        UserError: if it can't be read, or for the first wrong line, with its number.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise UserError(f"data.root: DomainNet's list '{file.name}' is missing; looked in '{file.parent}'") from None
+    except UnicodeDecodeError:
+        raise UserError(f"data.root: '{file}' is not text in UTF-8; download it again") from None
+    except OSError as error:
+        raise UserError(f"data.root: can't read '{file}': {(error.strerror or str(error)).lower()}") from None
+    well_formed = re.compile(rf"({domain}/((?!\.\.?/)[^/]+)/(?!\.\.? )[^/]+) (\d+)", re.ASCII)
+    read = []
+    for number, line in enumerate(lines, 1):
+        if matched := well_formed.fullmatch(line.rstrip()):
+            path, folder, label = matched.groups()
+            official.check(folder, int(label), file, number)
+            read.append(Listed(path, folder, int(label)))
+        elif line.strip():
+            raise UserError(
+                f"data.root: '{file}', line {number}: '{line.strip()}' is not '{domain}/<class>/<image> <label>'"
+            )
+    return read

@@ -8,6 +8,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+from imagenet_tree import make_family
 from PIL import Image
 
 STYLES = ("clipart", "infograph", "painting", "quickdraw", "real", "sketch")
@@ -58,5 +59,10 @@ def domainnet(root: Path) -> dict[str, Any]:
     return {"layout": "domainnet", "root": str(root), "id_val": 0.1, "ood_val": 0.2}
 
 
-TREES: dict[str, Callable[[Path], dict[str, Any]]] = {"drawnet": drawnet, "domains": domains, "domainnet": domainnet}
+TREES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "drawnet": drawnet,
+    "domains": domains,
+    "domainnet": domainnet,
+    "imagenet": make_family,
+}
 """By layout: makes a small dataset in a folder and returns the sweep file's `data` section for it."""

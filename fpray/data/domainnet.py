@@ -8,7 +8,7 @@ validation images come from the train lists.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -89,23 +89,24 @@ class DomainNet(base.Dataset):
 
     @property
     def classes(self) -> Sequence[str]:
-        return tuple(prompt_name(folder) for folder in self._labels)
+        return tuple(prompt_name(folder) for folder in self._found[0])
 
     @property
     def templates(self) -> Sequence[str]:
         return self.options.templates
 
     def splits(self) -> Sequence[Split]:
-        return tuple(self._images)
+        return tuple(self._found[1])
 
     def images(self, split: Split) -> ImageFiles:
-        return self._images[split]
+        return self._found[1][split]
 
     def remarks(self) -> list[str]:
         """Which test splits have other counts than the published ones, where all 345 classes are used."""
-        if len(self._labels) < CLASSES:
+        labels, images = self._found
+        if len(labels) < CLASSES:
             return []
-        counts = {split: len(images) for split, images in self._images.items() if split.part == "test"}
+        counts = {split: len(of_split) for split, of_split in images.items() if split.part == "test"}
         return [
             f"{split.name}: {count:,} images, published are {PUBLISHED_TEST[split.domain]:,}"
             for split, count in counts.items()
@@ -113,18 +114,27 @@ class DomainNet(base.Dataset):
         ]
 
     @cached_property
-    def _lists(self) -> dict[tuple[str, Part], list[Listed]]:
+    def _found(self) -> tuple[dict[str, int], dict[Split, ImageFiles]]:
+        """The labels of the class folders in use, and the images of each split."""
+        lists = self._read_lists()
+        labels = self._labels(lists)
+        listed: dict[Split, list[tuple[str, int]]] = {}
+        for (domain, part), lines in lists.items():
+            self._check_folders(domain, labels.keys() & {line.folder for line in lines})
+            images = [(line.path, labels[line.folder]) for line in lines if line.folder in labels]
+            listed |= self._share_out(domain, part, images)
+        return labels, image_splits(self._root, listed, REMEDIES)
+
+    def _read_lists(self) -> dict[tuple[str, Part], list[Listed]]:
         """The lists of each domain, the ID domain first."""
         ood = self.options.ood or [domain for domain in sorted(PUBLISHED_TEST) if domain != self.options.id]
         official = OfficialLabels()
         parts: tuple[Part, ...] = ("train", "test")
-        lists = {}
-        for domain in (self.options.id, *ood):
-            for part in parts:
-                file = self._root / f"{domain}_{part}.txt"
-                lists[domain, part] = read_list(file, domain, official)
-            self._check_folders(domain, {line.folder for part in parts for line in lists[domain, part]})
-        return lists
+        return {
+            (domain, part): read_list(self._root / f"{domain}_{part}.txt", domain, official)
+            for domain in (self.options.id, *ood)
+            for part in parts
+        }
 
     def _check_folders(self, domain: str, listed: set[str]) -> None:
         there = set(subfolders(self._root / domain, "data.root"))
@@ -134,31 +144,26 @@ class DomainNet(base.Dataset):
                 "but there is no such folder; unpack the domain's images there"
             )
 
-    @cached_property
-    def _labels(self) -> dict[str, int]:
+    def _labels(self, lists: Mapping[tuple[str, Part], Sequence[Listed]]) -> dict[str, int]:
         """The labels, from 0 on, of the class folders in use, in the order of the official labels."""
-        official = {line.folder: line.label for lines in self._lists.values() for line in lines}
+        official = {line.folder: line.label for lines in lists.values() for line in lines}
         chosen = official if self.options.classes is None else self.options.classes
         for folder in chosen:
             if folder not in official:
                 raise UserError(f"data.classes: no class '{folder}' in the lists; {did_you_mean(folder, official)}")
         return {folder: label for label, folder in enumerate(sorted(chosen, key=lambda folder: official[folder]))}
 
-    @cached_property
-    def _images(self) -> dict[Split, ImageFiles]:
-        labels = self._labels
-        listed: dict[Split, list[tuple[str, int]]] = {}
-        for (domain, part), lines in self._lists.items():
-            images = [(line.path, labels[line.folder]) for line in lines if line.folder in labels]
-            role: Role = "id" if domain == self.options.id else "ood"
-            if part == "test":
-                listed[Split(role, domain, "test")] = images
-                continue
-            share = self.options.id_val if role == "id" else self.options.ood_val
-            if role == "id":
-                listed[Split(role, domain, "train")] = [image for image in images if position(image[0]) >= share]
-            listed[Split(role, domain, "val")] = [image for image in images if position(image[0]) < share]
-        return image_splits(self._root, listed, REMEDIES)
+    def _share_out(self, domain: str, part: Part, images: list[tuple[str, int]]) -> dict[Split, list[tuple[str, int]]]:
+        """The splits that a list's images make. Of an OOD domain's train list only the validation share is used."""
+        role: Role = "id" if domain == self.options.id else "ood"
+        if part == "test":
+            return {Split(role, domain, "test"): images}
+        share = self.options.id_val if role == "id" else self.options.ood_val
+        val = [image for image in images if position(image[0]) < share]
+        if role == "ood":
+            return {Split(role, domain, "val"): val}
+        train = [image for image in images if position(image[0]) >= share]
+        return {Split(role, domain, "train"): train, Split(role, domain, "val"): val}
 
 
 class OfficialLabels:

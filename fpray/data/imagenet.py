@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 from open_clip import IMAGENET_CLASSNAMES
 from pydantic import AfterValidator, Field
@@ -22,12 +22,12 @@ from scipy.io.matlab import MatReadError
 from fpray.data import base
 from fpray.data.base import Split
 from fpray.data.encoded import ImageFiles
-from fpray.data.folders import TEMPLATES, Root, Share, Templates, image_files, position, subfolders
+from fpray.data.folders import TEMPLATES, Names, Root, Share, Templates, image_files, position, subfolders
 from fpray.data.objectnet import BorderlessImages, imagenet_classes
 from fpray.errors import UserError, did_you_mean
 from fpray.section import Section
 
-Shift = Literal["v2", "r", "a", "sketch", "objectnet"]
+SHIFTS = ("v2", "r", "a", "sketch", "objectnet")
 ID_DOMAIN = "imagenet"
 FolderClasses = Mapping[str, tuple[int, ...]]
 """The classes that the images of each folder may be classified as, in the order of the labels."""
@@ -46,20 +46,22 @@ WNIDS = _wnids("imagenet")
 _CLASS_OF = {wnid: index for index, wnid in enumerate(WNIDS)}
 
 
-def _known_once(wnids: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    for wnid in wnids or ():
+def _known_shifts(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in SHIFTS:
+            raise ValueError(f"unknown set '{name}'; {did_you_mean(name, SHIFTS)}")
+    return names
+
+
+def _known_wnids(wnids: tuple[str, ...]) -> tuple[str, ...]:
+    for wnid in wnids:
         if wnid not in _CLASS_OF:
             near = did_you_mean(wnid, WNIDS)
             hint = f"; {near}" if near.startswith("did") else ""  # not all 1000
             raise ValueError(f"'{wnid}' is not one of ImageNet's 1000 wnids{hint}")
-    return _once(wnids)
-
-
-def _once(words: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    for word in words or ():
-        if words.count(word) > 1:
-            raise ValueError(f"'{word}' is there twice")
-    return words
+    if len(wnids) < 2:
+        raise ValueError("one class leaves nothing to tell apart; name two or more")
+    return wnids
 
 
 class Folders(Section):
@@ -77,7 +79,7 @@ class Folders(Section):
     """With `images` and `mappings` in it."""
 
 
-class Options(base.Options):
+class ImageNetOptions(base.Options):
     """Where the sets are, which of them and which classes take part, and what is set aside for validation.
 
     `id_val` is a share of ImageNet's training images, as model soups have it (arXiv:2203.05482); `ood_val` one of
@@ -87,8 +89,8 @@ class Options(base.Options):
     layout: str = "imagenet"
     root: Root
     folders: Folders = Folders()
-    ood: Annotated[tuple[Shift, ...], Field(min_length=1), AfterValidator(_once)] = get_args(Shift)
-    wnids: Annotated[tuple[str, ...] | None, Field(min_length=2), AfterValidator(_known_once)] = None
+    ood: Annotated[Names, AfterValidator(_known_shifts)] = SHIFTS
+    wnids: Annotated[Names, AfterValidator(_known_wnids)] | None = None
     """The classes of a subset, such as ImageNet-100; without it, all 1000."""
     templates: Templates = TEMPLATES
     id_val: Share = 0.02
@@ -107,12 +109,11 @@ class ImageNet(base.Dataset):
     """ImageNet with its distribution shifts; on a subset of the classes, all of them are cut down to it."""
 
     name = "imagenet"
-    Options = Options
+    Options = ImageNetOptions
 
-    def __init__(self, options: base.Options) -> None:
-        assert isinstance(options, Options)
+    def __init__(self, options: ImageNetOptions) -> None:
         super().__init__(options)
-        self._chosen = options
+        self.options: ImageNetOptions = options
         kept = range(len(WNIDS)) if options.wnids is None else sorted(_CLASS_OF[wnid] for wnid in options.wnids)
         self._label_of = {index: label for label, index in enumerate(kept)}
         self._images: dict[Split, ImageFiles] = {}
@@ -123,7 +124,7 @@ class ImageNet(base.Dataset):
 
     @property
     def templates(self) -> Sequence[str]:
-        return self._chosen.templates
+        return self.options.templates
 
     def splits(self) -> Sequence[Split]:
         shifts = [domain for domain in self._found.folders if domain not in ("train", "val")]
@@ -145,12 +146,12 @@ class ImageNet(base.Dataset):
         """Every folder and file but the images themselves, looked at once."""
         val = self._folder("val")
         flat = not subfolders(val, "data.folders.val")
-        sets = ("train", *self._chosen.ood) if flat else ("train", "val", *self._chosen.ood)
+        sets = ("train", *self.options.ood) if flat else ("train", "val", *self.options.ood)
         folders = {name: self._checked(name) for name in sets}
         return _Found(folders, validation_wnids(self._folder("devkit")) if flat else None)
 
     def _folder(self, name: str) -> Path:
-        folder = Path(self._chosen.root) / getattr(self._chosen.folders, name)
+        folder = Path(self.options.root) / getattr(self.options.folders, name)
         return folder / "images" if name == "objectnet" else folder
 
     def _checked(self, name: str) -> FolderClasses:
@@ -186,7 +187,7 @@ class ImageNet(base.Dataset):
 
     def _share_out(self, name: str, share: str, val: Split, other: Split) -> dict[Split, ImageFiles]:
         paths, labels = self._listed(name)
-        limit: float = getattr(self._chosen, share)
+        limit: float = getattr(self.options, share)
         # The set's own folder may have another name on another machine, so its name doesn't take part.
         aside = [position(path.partition("/")[2]) < limit for path in paths]
         dealt = {}

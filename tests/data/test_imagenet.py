@@ -39,7 +39,7 @@ from torchvision.datasets import ImageFolder
 from fpray.data.base import Split
 from fpray.data.encoded import ImageFiles
 from fpray.data.folders import TEMPLATES, position
-from fpray.data.imagenet import ImageNet, Options
+from fpray.data.imagenet import ImageNet, ImageNetOptions
 from fpray.evaluate import predict
 from fpray.model import Classifier
 from fpray.reference import load_reference
@@ -48,7 +48,7 @@ from fpray.sweepfile import check_sweep, dump_sweep
 
 
 def read(section: dict[str, Any], **changed: Any) -> ImageNet:
-    return ImageNet(Options.model_validate(section | changed))
+    return ImageNet(ImageNetOptions.model_validate(section | changed))
 
 
 def labels_by_path(*splits: ImageFiles) -> dict[str, int]:
@@ -139,7 +139,7 @@ def test_the_number_of_a_folder_of_v2_is_the_label_not_its_place(section: dict[s
 
 
 def test_all_thousand_classes(thousand: ImageNet) -> None:
-    root = Path(thousand.options.root)  # type: ignore[attr-defined]
+    root = Path(thousand.options.root)
     assert tuple(thousand.classes) == tuple(IMAGENET_CLASSNAMES)
     train, val, test = (thousand.images(Split("id", "imagenet", part)) for part in ("train", "val", "test"))
     assert labels_by_path(train, val) == dict(ImageFolder(str(root / "imagenet" / "train")).samples)
@@ -161,7 +161,7 @@ def test_groups_of_r_and_a_are_timms_classes(thousand: ImageNet, dataset: ImageN
 
 
 def test_objectnets_groups_are_those_of_its_mappings(thousand: ImageNet, dataset: ImageNet) -> None:
-    mappings = Path(thousand.options.root) / "objectnet-1.0" / "mappings"  # type: ignore[attr-defined]
+    mappings = Path(thousand.options.root) / "objectnet-1.0" / "mappings"
     label_of = json.loads((mappings / "folder_to_objectnet_label.json").read_text())
     names_of = json.loads((mappings / "objectnet_to_imagenet_1k.json").read_text())
     id_of = json.loads((mappings / "pytorch_to_imagenet_2012_id.json").read_text())
@@ -265,7 +265,7 @@ def test_the_same_images_are_given_every_time(dataset: ImageNet) -> None:
 def test_a_sweep_file_reads_back(tmp_path: Path) -> None:
     data = {"layout": "imagenet", "root": str(tmp_path), "folders": {"val": "imagenet/val_in_folder"}, "ood": ["v2"]}
     sweep = check_sweep({"name": "x", "data": data}, "x.yaml")
-    assert isinstance(sweep.data, Options)
+    assert isinstance(sweep.data, ImageNetOptions)
     assert sweep.data.folders.val == "imagenet/val_in_folder" and sweep.data.folders.train == "imagenet/train"
     assert sweep.data.ood == ("v2",) and sweep.data.id_val == 0.02 and sweep.data.ood_val == 0.1
     assert check_sweep(yaml.safe_load(dump_sweep(sweep)), "x.yaml") == sweep

@@ -12,13 +12,13 @@ from imagenet_tree import DEVKIT, V2, WNIDS, A, R, make_family, make_flat
 from scipy.io import savemat
 
 from fpray.data.base import Split
-from fpray.data.imagenet import ImageNet, Options
+from fpray.data.imagenet import ImageNet, ImageNetOptions
 from fpray.errors import UserError
 from fpray.sweepfile import check_sweep
 
 
 def read(section: dict[str, Any], **changed: Any) -> ImageNet:
-    return ImageNet(Options.model_validate(section | changed))
+    return ImageNet(ImageNetOptions.model_validate(section | changed))
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,12 @@ def section(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         ({"root": None}, "data.root"),
         ({"ood": []}, "data.ood"),
         ({"ood": ["v2", "r", "v2"]}, "data.ood: 'v2' is there twice"),
-        ({"ood": ["v3"]}, "data.ood"),
+        ({"ood": ["sketchy"]}, "data.ood: unknown set 'sketchy'; did you mean 'sketch'?"),
         ({"folders": {"vall": "x"}}, "data.folders: unknown key 'vall'; did you mean 'val'?"),
         ({"wnids": ["n01443537", "n1443538"]}, "data.wnids: 'n1443538' is not one of ImageNet's 1000 wnids; did you"),
         ({"wnids": ["n01443537", "tench"]}, "data.wnids: 'tench' is not one of ImageNet's 1000 wnids"),
         ({"wnids": ["n01443537", "n01443537"]}, "data.wnids: 'n01443537' is there twice"),
-        ({"wnids": ["n01443537"]}, "data.wnids"),
+        ({"wnids": ["n01443537"]}, "data.wnids: one class"),
         ({"templates": ["a photo"]}, "data.templates"),
         ({"id_val": 0}, "data.id_val"),
         ({"ood_val": 1}, "data.ood_val"),

@@ -8,7 +8,8 @@ import pkgutil
 from fpray.data.base import Dataset, Split
 
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if _module.name != "__main__":  # the command, which imports the datasets itself
+        importlib.import_module(f"{__name__}.{_module.name}")
 
 DATASETS: dict[str, type[Dataset]] = {kind.name: kind for kind in Dataset.__subclasses__()}
 

@@ -108,3 +108,7 @@ class Dataset(ABC):
         take part (ImageNet-A and -R: 200 groups of one).
         """
         return None
+
+    def remarks(self) -> list[str]:
+        """Facts about the data that a user should know, a line each, e.g. a test split that isn't the published one."""
+        return []

@@ -1,4 +1,4 @@
-"""The storage folder: a local path or any fsspec address, where a file is there whole or not at all."""
+"""The storage folder: a local path or any fsspec address, where a file is there whole or not at all. And the cache."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def open_storage(address: str) -> UPath:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"storage: can't write to '{address}': {reason.lower()}; choose another folder") from None
     return folder
+
+
+def cache_folder() -> Path:
+    """`FPRAY_CACHE` if that is set, else `fpray` in the user's cache folder."""
+    if folder := os.environ.get("FPRAY_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fpray"
 
 
 def is_local(path: UPath) -> bool:

@@ -8,7 +8,6 @@ holds in distribution only: 60 % of a class's images have the class's signature 
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 import zipfile
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from pydantic import Field
 from fpray.data import base
 from fpray.data.base import Split
 from fpray.drawing import CLASSES, DRAWING_VERSION, IMAGE, STYLES, draw
+from fpray.storage import cache_folder
 
 ID_STYLE = "real"
 OOD_STYLES = tuple(style for style in STYLES if style != ID_STYLE)
@@ -120,13 +120,6 @@ def draw_images(style: str, labels: Sequence[int], rng: np.random.Generator, sig
     for row, label in zip(pixels, labels, strict=True):
         row[:] = np.asarray(draw(style, CLASSES[label], rng, signature))
     return DrawnImages(pixels, labels)
-
-
-def cache_folder() -> Path:
-    """`FPRAY_CACHE` if that is set, else `fpray` in the user's cache folder."""
-    if folder := os.environ.get("FPRAY_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fpray"
 
 
 def _save(file: Path, drawn: dict[Split, DrawnImages]) -> None:

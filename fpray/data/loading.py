@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from zlib import crc32
 
 import torch
@@ -20,6 +20,19 @@ Draw = tuple[int, int]
 """An epoch and the index of an image that is drawn in it."""
 
 
+@runtime_checkable
+class Prefetching(Protocol):
+    """What gets many images ready at once, where that is faster than one after another."""
+
+    def prefetch(self, indices: Sequence[int]) -> None: ...
+
+
+def prefetch(images: object, indices: Sequence[int]) -> None:
+    """Let images get ready that will be asked for next, if they can."""
+    if isinstance(images, Prefetching):
+        images.prefetch(indices)
+
+
 class Transformed(TorchDataset[tuple[Tensor, int]]):
     """A split's images through a transform, with their labels; an unreadable one raises."""
 
@@ -31,6 +44,14 @@ class Transformed(TorchDataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return self.transform(self.images[index]), int(self.images.labels[index])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, int]]:
+        """A batch: torch's loader asks for it in one."""
+        self.prefetch(indices)
+        return [self[index] for index in indices]
+
+    def prefetch(self, indices: Sequence[int]) -> None:
+        prefetch(self.images, indices)
 
 
 class Blanked(Transformed):
@@ -63,6 +84,11 @@ class Draws(TorchDataset[tuple[Tensor, int]]):
                     return self.images[index]
             except UnreadableImageError:  # ends: too many of them are another error
                 index = (index + 1) % len(self.images)  # type: ignore[arg-type]
+
+    def __getitems__(self, draws: Sequence[Draw]) -> list[tuple[Tensor, int]]:
+        """A batch: torch's loader asks for it in one."""
+        prefetch(self.images, [index for _, index in draws])
+        return [self[draw] for draw in draws]
 
 
 class EpochBatches(Sampler[list[Draw]]):

@@ -1,0 +1,229 @@
+"""WebDataset (github.com/webdataset/webdataset): labelled images in tar shards, on disk or in object storage.
+
+Shards are read by index, not streamed: so an epoch's order comes from its seed, an interrupted run goes on with the
+same batches, and evaluation meets every image once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from braceexpand import UnbalancedBracesError, braceexpand
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractFileSystem
+from numpy.typing import NDArray
+from open_clip import IMAGENET_CLASSNAMES
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from fpray.data import base
+from fpray.data.base import Part, Split
+from fpray.data.encoded import EncodedImages, reason
+from fpray.data.folders import TEMPLATES, Names, Share, Templates, position
+from fpray.data.shards import ShardIndex, find, indexes
+from fpray.errors import UserError
+from fpray.section import Section
+
+
+def _addresses(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Patterns as addresses: local ones made absolute, since workers may run in another folder than the command."""
+    for pattern in patterns:
+        try:
+            list(braceexpand(pattern))
+        except UnbalancedBracesError:
+            raise ValueError(f"a brace is missing in '{pattern}'; write it like train-{{0000..1281}}.tar") from None
+    return tuple(
+        pattern if "://" in pattern else os.path.abspath(Path(pattern).expanduser())  # noqa: PTH100 - resolves `..`
+        for pattern in patterns
+    )
+
+
+def _class_names(written: Any) -> Any:
+    if isinstance(written, str) and written != "imagenet":
+        raise ValueError(f"'{written}' is neither a list of class names nor the word 'imagenet'")
+    return written
+
+
+Shards = Annotated[Names, AfterValidator(_addresses)]
+"""Addresses of shards, or patterns of them with braces."""
+
+
+class IdShards(Section):
+    """The ID domain's shards; without `val`, a share of the training images is set aside."""
+
+    train: Shards
+    val: Shards | None = None
+    test: Shards
+
+
+class OodShards(Section):
+    """An OOD domain's shards; without `val`, a share of the test images is set aside."""
+
+    val: Shards | None = None
+    test: Shards
+
+
+class Options(base.Options):
+    """Where the shards are, and what their labels mean."""
+
+    layout: str = "webdataset"
+    id: IdShards
+    ood: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], OodShards] = Field(min_length=1)
+    classes: Annotated[Literal["imagenet"] | tuple[str, ...], BeforeValidator(_class_names), Field(min_length=1)]
+    """The class of each label, in order; `imagenet` for ImageNet's 1000 by open_clip's names."""
+    templates: Templates = TEMPLATES
+    id_val: Share = 0.02
+    ood_val: Share = 0.1
+
+    def shards(self) -> Iterator[tuple[str, list[str]]]:
+        """The addresses of the shards at each key that has any."""
+        sections: dict[str, Section] = {"id": self.id} | {f"ood.{name}": shards for name, shards in self.ood.items()}
+        for where, section in sections.items():
+            for part in type(section).model_fields:
+                if (patterns := getattr(section, part)) is not None:
+                    yield f"{where}.{part}", [address for pattern in patterns for address in braceexpand(pattern)]
+
+    @model_validator(mode="after")
+    def _each_shard_once(self) -> Options:
+        seen: dict[str, str] = {}
+        for key, addresses in self.shards():
+            for address in addresses:
+                if address in seen:
+                    raise ValueError(f"'{address}' is named twice, in {seen[address]} and in {key}; name it once")
+                seen[address] = key
+        return self
+
+
+class UnreachableShardError(Exception):
+    """The storage doesn't give an image, which says nothing about the image."""
+
+
+class ShardImages(EncodedImages):
+    """Images in tar shards: sample i is image i of `samples`, in the shard `addresses[shards[i]]`."""
+
+    def __init__(self, addresses: Sequence[str], shards: NDArray[np.int32], samples: ShardIndex) -> None:
+        super().__init__(samples.labels)  # type: ignore[arg-type]
+        self.addresses, self.shards, self.samples = addresses, shards, samples
+        self._local = [isinstance(find(address, "data")[0], LocalFileSystem) for address in addresses]
+        self._fetched: dict[int, bytes] = {}
+
+    def name_of(self, index: int) -> str:
+        return f"{self.addresses[self.shards[index]]}/{os.fsdecode(self.samples.keys[index])}"
+
+    def place_of(self, index: int) -> str:
+        """An image's name without the shard's folder, so that it is the same in a copy of the shards."""
+        folder = self.addresses[self.shards[index]].rpartition("/")[0]
+        return self.name_of(index).removeprefix(f"{folder}/")
+
+    def read(self, index: int) -> bytes:
+        """The encoded image.
+
+        Raises:
+            OSError: if a local shard can't be read.
+            UnreachableShardError: if it is in other storage that doesn't give it.
+        """
+        if self._local[self.shards[index]]:
+            _, path = self._place(index)
+            with Path(path).open("rb", buffering=0) as shard:
+                return os.pread(shard.fileno(), int(self.samples.sizes[index]), int(self.samples.offsets[index]))
+        if index not in self._fetched:
+            self.prefetch([index])
+        return self._fetched.pop(index)
+
+    def prefetch(self, indices: Sequence[int]) -> None:
+        """Fetch the images at some indices that are not local, all at once, for `read`.
+
+        Raises:
+            UnreachableShardError: if the storage doesn't give one.
+        """
+        self._fetched = {}
+        by_storage: dict[AbstractFileSystem, list[int]] = defaultdict(list)
+        for index in dict.fromkeys(indices):
+            if not self._local[self.shards[index]]:
+                by_storage[self._place(index)[0]].append(index)
+        for files, wanted in by_storage.items():
+            starts = [int(self.samples.offsets[index]) for index in wanted]
+            ends = [start + int(self.samples.sizes[index]) for start, index in zip(starts, wanted, strict=True)]
+            contents = files.cat_ranges([self._place(index)[1] for index in wanted], starts, ends, on_error="return")
+            for index, content in zip(wanted, contents, strict=True):
+                if isinstance(content, BaseException):
+                    raise UnreachableShardError(f"{self.name_of(index)}: {reason(content)}") from content
+                self._fetched[index] = content
+
+    def _place(self, index: int) -> tuple[AbstractFileSystem, str]:
+        return find(self.addresses[self.shards[index]], "data")
+
+    def take(self, chosen: NDArray[np.bool_]) -> ShardImages:
+        """The images at which `chosen`, [images], is true."""
+        samples = ShardIndex(**{name: values[chosen] for name, values in vars(self.samples).items()})
+        return ShardImages(self.addresses, self.shards[chosen], samples)
+
+
+class WebDataset(base.Dataset):
+    """Labelled images in tar shards; the shards of a split are indexed when it is asked for."""
+
+    name = "webdataset"
+    Options = Options
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self.options: Options = options
+        self._shards = dict(options.shards())
+        self._images: dict[Split, ShardImages] = {}
+
+    @property
+    def classes(self) -> Sequence[str]:
+        return IMAGENET_CLASSNAMES if self.options.classes == "imagenet" else self.options.classes
+
+    @property
+    def templates(self) -> Sequence[str]:
+        return self.options.templates
+
+    def splits(self) -> Sequence[Split]:
+        id_parts: tuple[Part, ...] = ("train", "val", "test")
+        ood_parts: tuple[Part, ...] = ("val", "test")
+        ood = [Split("ood", name, part) for name in self.options.ood for part in ood_parts]
+        return (*(Split("id", "id", part) for part in id_parts), *ood)
+
+    def images(self, split: Split) -> ShardImages:
+        if split not in self._images:
+            self._images |= self._look_up(split)
+        return self._images[split]
+
+    def _look_up(self, split: Split) -> dict[Split, ShardImages]:
+        """The split's images, and those of the split that it shares its shards with."""
+        where = "id" if split.role == "id" else f"ood.{split.domain}"
+        shared: Part = "train" if split.role == "id" else "test"
+        if f"{where}.val" in self._shards or split.part not in ("val", shared):
+            return {split: self._all(f"{where}.{split.part}")}
+        images, share = self._all(f"{where}.{shared}"), f"{split.role}_val"
+        aside = np.array([position(images.place_of(i)) for i in range(len(images))]) < getattr(self.options, share)
+        if aside.all() or not aside.any():
+            change = "lower" if aside.all() else "raise"
+            raise UserError(
+                f"data.{where}: of {len(images)} images {int(aside.sum())} fall in the validation split; "
+                f"{change} data.{share}, or give data.{where}.val"
+            )
+        return {
+            Split(split.role, split.domain, "val"): images.take(aside),
+            Split(split.role, split.domain, shared): images.take(~aside),
+        }
+
+    def _all(self, key: str) -> ShardImages:
+        """All images in the shards at a key."""
+        addresses = self._shards[key]
+        found = indexes(addresses, f"data.{key}")
+        shards = np.repeat(np.arange(len(found), dtype=np.int32), [len(index) for index in found])
+        arrays = {name: np.concatenate([vars(index)[name] for index in found]) for name in vars(found[0])}
+        images = ShardImages(addresses, shards, ShardIndex(**arrays))
+        too_high = np.flatnonzero(images.samples.labels >= len(self.classes))
+        if len(too_high):
+            raise UserError(
+                f"data.{key}: the label of '{images.name_of(too_high[0])}' is {images.labels[too_high[0]]}, "
+                f"but there are {len(self.classes)} data.classes, numbered from 0"
+            )
+        return images

@@ -24,16 +24,10 @@ from fpray.data import DATASETS
 from fpray.data.base import Options
 from fpray.errors import did_you_mean
 from fpray.methods import METHODS, Method, TrainedMethod
-from fpray.model import EMBEDDED
+from fpray.pretrained import Model as Model
+from fpray.pretrained import Models
 from fpray.section import Section
 from fpray.space import Choice, Constant, Dimension, Grid, Int, Range, Space, Values, grid_cells, is_finite
-
-
-class Model(Section):
-    """Which pre-trained CLIP: an open_clip architecture and weights, `local-dir:PATH`, or `embedded`."""
-
-    name: str = EMBEDDED
-    pretrained: str | None = None
 
 
 def _auto_or_from(least: int) -> BeforeValidator:
@@ -219,7 +213,7 @@ class Sweep(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     data: SerializeAsAny[Options] = Field(default_factory=dict, validate_default=True)
-    model: Model = Model()
+    model: Models = Models()
     train: Train = Train()
     search: Search = Search()
     methods: Methods = Field(default_factory=dict, validate_default=True)

@@ -14,18 +14,29 @@ from fpray.report import MethodReport, Report, describe
 X, Y = "ID test accuracy (%)", "OOD test accuracy, mean of domains (%)"
 
 
+SHAPES = (("circle", "o"), ("square", "s"), ("triangle-up", "^"), ("diamond", "D"), ("x", "X"), ("cross", "P"))
+"""Plotly's and matplotlib's names of the points of a model; the first are those of an only one."""
+
+
 def _colours(report: Report) -> dict[str, str]:
-    return {m.method: qualitative.D3[i % len(qualitative.D3)] for i, m in enumerate(report.methods)}
+    methods = dict.fromkeys(m.method for m in report.methods)
+    return {method: qualitative.D3[i % len(qualitative.D3)] for i, method in enumerate(methods)}
+
+
+def _shapes(report: Report) -> dict[str | None, tuple[str, str]]:
+    models = dict.fromkeys(m.model for m in report.methods)
+    return {model: SHAPES[i % len(SHAPES)] for i, model in enumerate(models)}
 
 
 def _rest(report: Report, method: MethodReport) -> list[Point]:
     on_front = {p.name for p in method.front}
-    return [p for p in report.points if p.method == method.method and p.name not in on_front]
+    own = [p for p in report.points if (p.method, p.model) == (method.method, method.model)]
+    return [p for p in own if p.name not in on_front]
 
 
 def html(report: Report) -> str:
     """An interactive page that needs no network; the hyperparameters show where the mouse hovers."""
-    figure, colours = go.Figure(), _colours(report)
+    figure, colours, shapes = go.Figure(), _colours(report), _shapes(report)
     for method in report.methods:
         best, rest = list(method.front), _rest(report, method)
         for shown, mode, opacity in ((best, "lines+markers", 1.0), (rest, "markers", 0.35)):
@@ -35,11 +46,15 @@ def html(report: Report) -> str:
                 text=[f"<b>{p.name}</b><br>{describe(p.params).replace(' ', '<br>')}" for p in shown],
                 hovertemplate="%{text}<br>ID %{x:.1f} %, OOD %{y:.1f} %<extra></extra>",
                 mode=mode,
-                name=method.method,
-                legendgroup=method.method,
+                name=method.name,
+                legendgroup=method.name,
                 showlegend=mode != "markers",
                 opacity=opacity,
-                marker={"color": colours[method.method], "size": 9 if opacity == 1 else 6},
+                marker={
+                    "color": colours[method.method],
+                    "symbol": shapes[method.model][0],
+                    "size": 9 if opacity == 1 else 6,
+                },
             )
     figure.update_layout(
         title=f"{report.sweep}: fronts chosen on validation images, shown on test images",
@@ -52,18 +67,20 @@ def html(report: Report) -> str:
 
 def png(report: Report) -> bytes:
     """The same figure as a picture."""
-    figure, colours = Figure(figsize=(8, 5.5), dpi=120, layout="constrained"), _colours(report)
+    figure, colours, shapes = Figure(figsize=(8, 5.5), dpi=120, layout="constrained"), _colours(report), _shapes(report)
     axes = figure.subplots()
     for method in report.methods:
-        colour, rest = colours[method.method], _rest(report, method)
+        colour, (_, shape), rest = colours[method.method], shapes[method.model], _rest(report, method)
         ids, oods = [p.test.id for p in method.front], [p.test.ood for p in method.front]
         # The star is the WiSE-FT paper's mark for the pre-trained model.
-        mark = "*" if method.method == "zero_shot" else "o-"
-        axes.plot(ids, oods, mark, color=colour, label=method.method, markersize=12 if mark == "*" else 6, zorder=3)
-        axes.plot([p.test.id for p in rest], [p.test.ood for p in rest], "o", color=colour, alpha=0.35, markersize=4)
+        mark = "*" if method.method == "zero_shot" else f"{shape}-"
+        axes.plot(ids, oods, mark, color=colour, label=method.name, markersize=12 if mark == "*" else 6, zorder=3)
+        if mark == "*" and method.model is not None:
+            axes.plot(ids, oods, shape, color="white", markersize=3, zorder=4)
+        axes.plot([p.test.id for p in rest], [p.test.ood for p in rest], shape, color=colour, alpha=0.35, markersize=4)
     axes.set(xlabel=X, ylabel=Y, title=f"{report.sweep}: fronts chosen on validation, shown on test images")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(ncols=len(shapes), fontsize=10 / len(shapes) ** 0.5)
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -11,7 +11,7 @@ from typing import Literal
 
 import moocore
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from fpray.records import Record
 from fpray.space import Params
@@ -40,6 +40,8 @@ class Point(BaseModel):
 
     name: str
     method: str
+    model: str | None = Field(None, exclude_if=lambda model: model is None)
+    """The model's short name, where models are compared."""
     params: Params
     val: Accuracy
     test: Accuracy
@@ -47,24 +49,30 @@ class Point(BaseModel):
     trials: tuple[str, ...]
 
 
-def points(records: Iterable[Record], objectives: tuple[str, str], seeds: int) -> list[Point]:
-    """The configurations whose trials have finished with every one of the `seeds`."""
+def points(records: Iterable[Record], objectives: tuple[str, str], seeds: int, model: str | None = None) -> list[Point]:
+    """The configurations whose trials have finished with every one of the `seeds`.
+
+    Args:
+        records: of one model, or of all those that one search chose from.
+        model: its short name, where models are compared.
+    """
 
     def configuration(record: Record) -> tuple[str, int]:
         return record.trial.method, record.trial.number
 
     finished = sorted((r for r in records if r.status == "finished"), key=configuration)
     groups = [list(group) for _, group in groupby(finished, configuration)]
-    return [_point(group, objectives) for group in groups if len(group) == seeds]
+    return [_point(group, objectives, model) for group in groups if len(group) == seeds]
 
 
-def _point(records: Sequence[Record], objectives: tuple[str, str]) -> Point:
+def _point(records: Sequence[Record], objectives: tuple[str, str], model: str | None) -> Point:
     val = [_accuracy(record, *objectives) for record in records]
     test = [_accuracy(record, "id/test/top1", "ood/test/top1") for record in records]
     first = records[0].trial
     return Point(
-        name=f"{first.method}-{first.number:03d}",
+        name=_without_seed(first.id, records),
         method=first.method,
+        model=model,
         params={key: value for key, value in first.params.items() if key != "source"} | _source(records),
         val=_mean(val),
         test=_mean(test),
@@ -78,7 +86,12 @@ def _source(records: Sequence[Record]) -> Params:
     source = records[0].trial.params.get("source")
     if source is None:
         return {}
-    return {"source": source if len(records) == 1 else str(source).rpartition("-s")[0]}
+    return {"source": _without_seed(str(source), records)}
+
+
+def _without_seed(trial_id: str, records: Sequence[Record]) -> str:
+    """The name of a configuration, from a trial's id, which names its seed where there are several."""
+    return trial_id if len(records) == 1 else trial_id.rpartition("-s")[0]
 
 
 def _accuracy(record: Record, id_key: str, ood_key: str) -> Accuracy:

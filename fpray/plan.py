@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from fpray.config import Sweep
 from fpray.data import DATASETS
+from fpray.lanes import lanes
 from fpray.methods import METHODS, TrainedMethod
 
 
 def plan(sweep: Sweep) -> str:
-    """The trials of each method, what each needs, and how many images the sweep will train on and evaluate."""
+    """The trials of each lane, what each needs, and how many images the sweep will train on and evaluate."""
     dataset = DATASETS[sweep.data.layout](sweep.data)
     sizes = {split: len(dataset.images(split)) for split in dataset.splits()}
     train = sum(size for split, size in sizes.items() if split.part == "train")
     validation = sum(size for split, size in sizes.items() if split.part == "val")
     evaluated = sum(sizes.values()) - train
     seeds = len(sweep.train.seeds)
-    trials = {method: settings.trials * seeds for method, settings in sweep.methods.chosen().items()}
-    trained = sum(count for method, count in trials.items() if issubclass(METHODS[method], TrainedMethod))
+    trials = {lane.name: lane.trials * seeds for lane in lanes(sweep)}
+    trained = sum(trials[lane.name] for lane in lanes(sweep) if issubclass(METHODS[lane.method], TrainedMethod))
     resources = sweep.resources
-    lines = [f"{sum(trials.values())} trials: " + ", ".join(f"{method} {count}" for method, count in trials.items())]
+    lines = [f"{sum(trials.values())} trials: " + ", ".join(f"{lane} {count}" for lane, count in trials.items())]
     if seeds > 1:
         lines.append(f"each configuration with {seeds} seeds")
     epochs = f"{trained} trials, {sweep.train.epochs} epochs of {train:,}"

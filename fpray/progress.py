@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from statistics import fmean
 
@@ -21,8 +20,7 @@ class Progress:
 
     def __init__(self, schedule: Schedule, at_once: int, epochs: int, console: Console) -> None:
         self._schedule, self._at_once, self._epochs, self._console = schedule, at_once, epochs, console
-        self._ended_before = sum(record.status != "running" for record in schedule.wanted())
-        self._started = time.monotonic()
+        self._width = max([16, *(len(lane.name) + len("-000") for lane in schedule.lanes)])
         self._status = console.status("starting") if console.is_terminal else None
 
     def __enter__(self) -> Progress:
@@ -45,8 +43,8 @@ class Progress:
         else:
             metrics = record.metrics()
             text = (
-                f"{record.trial.id:<16} ID {metrics['id/val/top1']:5.1f}  OOD {metrics['ood/val/top1']:5.1f}  "
-                f"{describe(record.trial.params)}"
+                f"{record.trial.id:<{self._width}} ID {metrics['id/val/top1']:5.1f}  "
+                f"OOD {metrics['ood/val/top1']:5.1f}  {describe(record.trial.params)}"
             )
         self._console.print(f"{count} {text}", highlight=False, markup=False, soft_wrap=True)
         if not self._console.is_terminal and done % 10 == 0:
@@ -72,21 +70,16 @@ class Progress:
         return ", ".join([*parts, f"about {_duration(self._time_left(wanted))} left"])
 
     def _time_left(self, wanted: list[Record]) -> float:
-        """Seconds, from what each method's trials took so far."""
-        seconds: dict[str, list[float]] = {}
-        ended: dict[str, int] = {}
-        for record in wanted:
-            if record.status != "running":
-                ended[record.trial.method] = ended.get(record.trial.method, 0) + 1
-            if record.cost is not None:
-                seconds.setdefault(record.trial.method, []).append(record.cost.seconds)
+        """Seconds, from what each lane's trials took so far."""
+        seconds = [record.cost.seconds for record in wanted if record.cost is not None]
         if not seconds:
             return float("nan")
-        overall = fmean(s for of_method in seconds.values() for s in of_method)
-        left = 0.0
-        for method, settings in self._schedule.methods.items():
-            trials = settings.trials * len(self._schedule.seeds) - ended.get(method, 0)
-            left += trials * (fmean(seconds[method]) if method in seconds else overall)
+        left, overall = 0.0, fmean(seconds)
+        for lane in self._schedule.lanes:
+            own = [record for record in wanted if lane.has(record.trial)]
+            took = [record.cost.seconds for record in own if record.cost is not None]
+            trials = lane.trials * len(self._schedule.seeds) - sum(record.status != "running" for record in own)
+            left += trials * (fmean(took) if took else overall)
         return left / self._at_once
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 from upath import UPath
 
+from fpray.pretrained import Model
 from fpray.space import Params
 from fpray.storage import write_whole
 
@@ -23,13 +24,16 @@ class Recorded(BaseModel):
 
 
 class Trial(Recorded):
-    """One configuration to train with one seed. `number` counts from 0 within the method."""
+    """One configuration to train with one seed. `number` counts from 0 within the method and model."""
 
     id: str
     method: str
     number: int
     seed: int
     params: Params
+    """The hyperparameters; the model's short name is one (`model`) where it is searched."""
+    model: Model | None = None
+    """What it starts from; None in older records, which are of the only model that their sweep had."""
 
 
 class Count(Recorded):
@@ -156,11 +160,11 @@ class RecordStore:
         return Record.model_validate_json((self.trial_folder(trial_id) / "record.json").read_bytes())
 
     def read_all(self) -> list[Record]:
-        """Every record there is, in the order of methods' names, numbers and seeds."""
+        """Every record there is, in the order of methods' names, numbers, seeds and ids."""
         trials = self.folder / "trials"
         ids = [path.name for path in trials.iterdir()] if trials.exists() else []
         records = [self.read(id) for id in ids if (self.trial_folder(id) / "record.json").exists()]
-        return sorted(records, key=lambda r: (r.trial.method, r.trial.number, r.trial.seed))
+        return sorted(records, key=lambda r: (r.trial.method, r.trial.number, r.trial.seed, r.trial.id))
 
     def write_weights(self, trial_id: str, weights: Mapping[str, Tensor]) -> None:
         write_whole(self.trial_folder(trial_id) / "weights.safetensors", save_tensors(dict(weights)))

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
 from scipy import stats
 
 from fpray.config import Sweep
+from fpray.lanes import Lane, lane_name, lanes
 from fpray.pareto import Point, front, hypervolume, pick, points
 from fpray.records import Record
 from fpray.space import Params
 
 
 class MethodReport(BaseModel):
-    """What a sweep found for one method. The picks are None while no configuration has finished."""
+    """What a sweep found for one method, on one model where several are compared.
+
+    The picks are None while no configuration has finished.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     method: str
+    model: str | None = Field(None, exclude_if=lambda model: model is None)
     finished: int
     failed: int
     hypervolume: float
@@ -28,6 +33,11 @@ class MethodReport(BaseModel):
     id_val: Point | None
     ood_val: Point | None
     knee: Point | None
+
+    @property
+    def name(self) -> str:
+        """What figures and files call it."""
+        return lane_name(self.method, self.model)
 
 
 class Report(BaseModel):
@@ -46,19 +56,23 @@ class Report(BaseModel):
 
 def make_report(sweep: Sweep, records: Sequence[Record]) -> Report:
     """Derive a sweep's report from its records."""
-    every = points(records, sweep.search.objectives, len(sweep.train.seeds))
-    methods = [_method_report(name, sweep, records, every) for name in sweep.methods.chosen()]
+    methods, every = [], []
+    for lane in lanes(sweep):
+        own = [record for record in records if lane.has(record.trial)]
+        found = points(own, sweep.search.objectives, len(sweep.train.seeds), lane.model)
+        methods.append(_method_report(lane, sweep, own, found))
+        every += found
     return Report(
         sweep=sweep.name, reference_point=sweep.search.reference_point, methods=tuple(methods), points=tuple(every)
     )
 
 
-def _method_report(method: str, sweep: Sweep, records: Sequence[Record], every: Sequence[Point]) -> MethodReport:
-    own = [p for p in every if p.method == method]
-    statuses = [r.status for r in records if r.trial.method == method]
+def _method_report(lane: Lane, sweep: Sweep, records: Sequence[Record], own: Sequence[Point]) -> MethodReport:
+    statuses = [r.status for r in records]
     best = front(own)
     return MethodReport(
-        method=method,
+        method=lane.method,
+        model=lane.model,
         finished=statuses.count("finished"),
         failed=statuses.count("failed"),
         hypervolume=hypervolume([p.test for p in best], sweep.search.reference_point),
@@ -73,18 +87,22 @@ def table(report: Report) -> Table:
     """The methods side by side: test accuracies in per cent, each of the configuration that validation picked."""
     r_id, r_ood = report.reference_point
     shown = Table(title=f"{report.sweep}: test accuracy in %, picked on validation images", title_justify="left")
-    for heading in ("method", "trials", f"hypervolume over ({r_id:g}, {r_ood:g})"):
-        shown.add_column(heading, justify="left" if heading == "method" else "right")
+    compared = any(m.model is not None for m in report.methods)
+    for heading in ("model", "method") if compared else ("method",):
+        shown.add_column(heading)
+    for heading in ("trials", f"hypervolume over ({r_id:g}, {r_ood:g})"):
+        shown.add_column(heading, justify="right")
     for heading in ("best ID (id_val)", "best OOD (ood_val)", "knee ID / OOD"):
         shown.add_column(heading, justify="right")
     shown.add_column("knee's hyperparameters")
     for m in report.methods:
+        names = (m.model, m.method) if compared else (m.method,)
         trials = f"{m.finished}" + (f" + {m.failed} failed" if m.failed else "")
         if m.id_val is None or m.ood_val is None or m.knee is None:
-            shown.add_row(m.method, trials, "-", "-", "-", "-", "")
+            shown.add_row(*names, trials, "-", "-", "-", "-", "")
             continue
         shown.add_row(
-            m.method,
+            *names,
             trials,
             f"{m.hypervolume:.0f}",
             interval(m.id_val, "id"),

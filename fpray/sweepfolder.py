@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
@@ -16,12 +16,17 @@ from upath import UPath
 
 from fpray.config import Sweep
 from fpray.errors import UserError
+from fpray.lanes import lanes
+from fpray.pretrained import Models
+from fpray.records import RecordStore, Trial
+from fpray.space import Choice
 from fpray.storage import is_local, write_whole
 from fpray.sweepfile import dump_sweep
 from fpray.trial import commit, versions
 
 FIXED = ("data", "model", "train")
-"""The sections that decide what a record means. The range of `train.lr` is searched, so it may change."""
+"""The sections that decide what a record means. The range of `train.lr` is searched, so it may change; the models may
+too as far as `_extends` says."""
 
 
 @contextlib.contextmanager
@@ -74,8 +79,11 @@ def settle(sweep: Sweep, folder: UPath) -> None:
     if path.exists() and (folder / "trials").exists():
         try:
             old = dict(yaml.safe_load(path.read_text()))
-        except (yaml.YAMLError, TypeError, ValueError):
+            models = Models.model_validate(old["model"])
+        except (yaml.YAMLError, TypeError, ValueError, KeyError):
             raise UserError(f"'{path}' is damaged; put it back, or give the sweep another name") from None
+        if models != sweep.model and _extends(models, sweep, [r.trial for r in RecordStore(folder).read_all()]):
+            old["model"] = new["model"]
         changed = [line for section in FIXED for line in _differences(section, old.get(section), new[section])]
         if changed:
             raise UserError(
@@ -85,6 +93,16 @@ def settle(sweep: Sweep, folder: UPath) -> None:
     made_with = ", ".join(f"{package} {number}" for package, number in versions().items())
     header = f"# {made_with}, commit {commit() or 'unknown'}\n"
     write_whole(path, (header + dump_sweep(sweep)).encode())
+
+
+def _extends(old: Models, sweep: Sweep, trials: Iterable[Trial]) -> bool:
+    """Whether the sweep's models differ from the old ones so that the old trials stay right: some are still wanted,
+    they are searched or compared as they were, and no new trial takes the id of a trial of another model."""
+    models = sweep.model.each()
+    same_kind = isinstance(old.name, Choice) == isinstance(sweep.model.name, Choice)
+    names = [lane.name for lane in lanes(sweep)]
+    taken = (t for t in trials if t.model not in models for name in names if t.id.startswith(f"{name}-{t.number:03d}"))
+    return same_kind and not set(models).isdisjoint(old.each()) and not any(taken)
 
 
 def _differences(key: str, old: Any, new: Any) -> list[str]:

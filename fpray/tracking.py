@@ -140,6 +140,8 @@ class Tracker:
             known = int(run.data.metrics.get("epoch", 0))
             if not run.data.params:
                 params = {"method": record.trial.method, "seed": record.trial.seed} | record.trial.params
+                if self._sweep.model.compared and record.trial.model is not None:
+                    params["model"] = record.trial.model.short
                 self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         metrics = [m for epoch in record.history[known:] for m in _epoch_metrics(epoch)]
         status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record.status]
@@ -155,6 +157,8 @@ class Tracker:
     def _create(self, record: Record) -> Run:
         trial = record.trial
         tags = {_TRIAL: trial.id, _SWEEP: str(self._folder), "mlflow.parentRunId": self._parent.info.run_id}
+        if self._sweep.model.compared and trial.model is not None:
+            tags |= {"fpray.model": trial.model.name, "fpray.pretrained": trial.model.pretrained or ""}
         run = self._client.create_run(
             self._experiment, start_time=_milliseconds(record.started), tags=tags, run_name=trial.id
         )
@@ -164,10 +168,10 @@ class Tracker:
     def _log_report(self, report: Report, files: list[UPath]) -> None:
         run_id, values = self._parent.info.run_id, {}
         for method in report.methods:
-            values[f"hypervolume/{method.method}"] = method.hypervolume
+            values[f"hypervolume/{method.name}"] = method.hypervolume
             if method.id_val is not None and method.ood_val is not None:
-                values[f"best_id/{method.method}"] = method.id_val.test.id
-                values[f"best_ood/{method.method}"] = method.ood_val.test.ood
+                values[f"best_id/{method.name}"] = method.id_val.test.id
+                values[f"best_ood/{method.name}"] = method.ood_val.test.ood
         # The time is the parent's own and the step counts ended trials: the same report again is the same point.
         start, step = self._parent.info.start_time, sum(m.finished + m.failed for m in report.methods)
         self._client.log_batch(run_id, metrics=[Metric(key, value, start, step) for key, value in values.items()])

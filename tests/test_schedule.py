@@ -259,7 +259,7 @@ def test_objectives_are_means_over_seeds_and_failures_are_told() -> None:
     schedule.ended(finished_at(second[0], 90, 90))
     schedule.ended(second[1].model_copy(update={"status": "failed"}))
     schedule.next()
-    trials = schedule._lanes["full"].study._study.trials
+    trials = schedule._underway[schedule.lanes[0]].study._study.trials
     assert [(t.state.name, t.values) for t in trials] == [("COMPLETE", [50, 23]), ("FAIL", None), ("RUNNING", None)]
 
 

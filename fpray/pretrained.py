@@ -1,0 +1,91 @@
+"""The `model` section: which pre-trained CLIP a sweep starts from, or which ones it compares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import InstanceOf, PlainSerializer, PlainValidator, ValidationInfo, field_validator
+
+from fpray.model import EMBEDDED
+from fpray.section import Section
+from fpray.space import Choice, parse_dimension
+
+
+class Model(Section):
+    """One pre-trained CLIP: an open_clip architecture and weights, `local-dir:PATH`, or `embedded`."""
+
+    name: str = EMBEDDED
+    pretrained: str | None = None
+
+    @property
+    def short(self) -> str:
+        """The last part of the name, as it stands in the names of trials and files."""
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.name.rstrip("/").rpartition("/")[2])
+
+
+def _read_names(written: Any) -> str | tuple[str, ...] | Choice:
+    if isinstance(written, str):
+        return written
+    read = parse_dimension(written) if isinstance(written, Mapping | Choice) else written
+    names = read.values if isinstance(read, Choice) else read
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise ValueError("must be a model's name, a list of names, or {choice: [NAME, NAME]}")
+    if not names:
+        raise ValueError("the list is empty: name one model or more")
+    shorts = [Model(name=name).short for name in names]
+    for short in shorts:
+        if shorts.count(short) > 1:
+            raise ValueError(f"'{short}' is there twice, and trials tell models apart by it; take one of the two out")
+    return read if isinstance(read, Choice) else tuple(names)
+
+
+def _written(names: str | tuple[str, ...] | Choice) -> Any:
+    return names.as_yaml() if isinstance(names, Choice) else names
+
+
+Names = Annotated[str | tuple[str, ...] | InstanceOf[Choice], PlainValidator(_read_names), PlainSerializer(_written)]
+
+
+class Models(Section):
+    """The pre-trained models: one by its name, a list to compare, or `{choice: [...]}` to search among."""
+
+    name: Names = EMBEDDED
+    pretrained: str | None | tuple[str | None, ...] = None
+    """The weights' tag, one for all or one for each; None for models that have but one."""
+
+    @field_validator("pretrained", mode="before")
+    @classmethod
+    def _one_for_all_or_each(cls, written: Any, info: ValidationInfo) -> Any:
+        if written is None or isinstance(written, str):
+            return written
+        if not isinstance(written, Sequence) or not all(tag is None or isinstance(tag, str) for tag in written):
+            raise ValueError("must be a tag, or a list with one for each model")
+        names = _all(info.data["name"]) if "name" in info.data else written
+        if len(names) != len(written):
+            raise ValueError(f"gives {len(written)} for {len(names)} model(s); give one for all, or one for each")
+        return tuple(written)
+
+    @property
+    def compared(self) -> bool:
+        """Whether the sweep may have several models, so that tables and names must tell which."""
+        return not isinstance(self.name, str)
+
+    def each(self) -> tuple[Model, ...]:
+        """Every model, in the order of the sweep file."""
+        names = _all(self.name)
+        tags = self.pretrained if isinstance(self.pretrained, tuple) else [self.pretrained] * len(names)
+        return tuple(Model(name=name, pretrained=tag) for name, tag in zip(names, tags, strict=True))
+
+    def apart(self) -> dict[str | None, tuple[Model, ...]]:
+        """The models that get fronts of their own: each of a list, by its short name; else all together, by None."""
+        if isinstance(self.name, tuple):
+            return {model.short: (model,) for model in self.each()}
+        return {None: self.each()}
+
+
+def _all(names: str | tuple[str, ...] | Choice) -> tuple[str, ...]:
+    if isinstance(names, Choice):
+        return tuple(map(str, names.values))
+    return names if isinstance(names, tuple) else (names,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import ray
+import torch
 from upath import UPath
 
 from fpray.config import Sweep
@@ -72,26 +74,46 @@ def test_a_crash_and_a_killed_process_fail_their_trial_alone(tmp_path: Path) -> 
 
 
 def test_two_workers_give_the_curve_of_one(tmp_path: Path, tiny_clip: str) -> None:
+    content = {"data": {"train_images": 81}, "model": {"name": tiny_clip}}
     train = {"epochs": 2, "batch_size": 40, "lr": 1e-3, "warmup_steps": 2}
+    kinds = {"one": {"workers": 1}, "two": {"workers": 2, "loader_workers": 1}}
     records = {}
-    for workers in (1, 2):
-        content = {"train": train, "data": {"train_images": 80}, "model": {"name": tiny_clip}}
-        sweep = sweep_of(1, resources={"workers": workers}, **content)
-        folder = UPath(tmp_path / str(workers))
-        execute(Schedule(sweep, []), sweep, folder, 1, lambda record: None, run_trial)
-        (records[workers],) = RecordStore(folder).read_all()
-        assert records[workers].status == "finished", records[workers].error
-    one, two = records[1], records[2]
+    for name, resources in kinds.items():
+        sweep = sweep_of(1, resources=resources, train=train | {"accumulate": resources["workers"]}, **content)
+        execute(Schedule(sweep, []), sweep, UPath(tmp_path / name), 1, lambda record: None, run_trial)
+        (records[name],) = RecordStore(UPath(tmp_path / name)).read_all()
+        assert records[name].status == "finished", records[name].error
+    one, two = records["one"], records["two"]
     assert {s: c.total for s, c in one.results.items()} == {s: c.total for s, c in two.results.items()}
-    assert one.history[-1].images == two.history[-1].images
-    # The workers augment with random numbers of their own, so the curves are near each other, not the same.
-    assert two.history[-1].losses["cross_entropy"] == pytest.approx(one.history[-1].losses["cross_entropy"], rel=0.05)
+    for left, right in zip(one.history, two.history, strict=True):
+        assert left.images == right.images == 80
+        assert right.losses["cross_entropy"] == pytest.approx(left.losses["cross_entropy"], rel=1e-4)
+    assert two.movement is not None and one.movement is not None
+    assert two.movement.distance == pytest.approx(one.movement.distance, rel=0.02)
+
+
+def test_a_trial_leaves_nothing_in_its_process_but_the_reference(tmp_path: Path, tiny_clip: str) -> None:
+    def work(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
+        gc.collect()
+        alive = [o for o in gc.get_objects() if isinstance(o, torch.Tensor)]
+        (folder / f"{record.trial.number}.alive").write_text(f"{os.getpid()} {sum(t.nbytes for t in alive)}")
+        run_trial(record, sweep, folder, runtime)
+        if record.trial.number == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    train = {"epochs": 1, "batch_size": 40, "lr": 1e-3}
+    sweep = sweep_of(6, train=train, data={"train_images": 80}, model={"name": tiny_clip})
+    execute(Schedule(sweep, []), sweep, UPath(tmp_path), 1, lambda record: None, work)
+    seen = [path.read_text().split() for path in sorted(tmp_path.glob("*.alive"))]
+    assert len({pid for pid, _ in seen}) == 1
+    # From the second trial on the reference and its cached features are there; nothing is added.
+    assert len({alive for _, alive in seen[1:]}) == 1
 
 
 def test_more_than_the_cluster_has_is_refused() -> None:
-    with pytest.raises(UserError, match=r"needs 1 GPUs .* the cluster has 0"):
+    with pytest.raises(UserError, match=r"1 worker\(s\) with 1 CPU\(s\) and 1 GPU\(s\) .* the cluster has .* 0 GPU"):
         concurrency(sweep_of(1, resources={"gpus": 1}).resources)
-    with pytest.raises(UserError, match=r"needs 6 CPUs \(2 workers with 3\)"):
+    with pytest.raises(UserError, match=r"2 worker\(s\) with 3 CPU\(s\).* has 2 CPU\(s\) .* on 1 node"):
         concurrency(sweep_of(1, resources={"cpus": 3, "workers": 2}).resources)
 
 

@@ -1,0 +1,202 @@
+"""How fast fpray trains: its whole loop beside a bare PyTorch loop, and each method's step beside full fine-tuning's.
+
+    python benchmarks/training.py                                   the embedded model on DrawNet, on one CPU thread
+    python benchmarks/training.py --model ViT-B-16 --gpu            random weights, JPEGs of ImageNet's size, bf16
+
+The bare loop has the same model, batch, precision and optimiser, and takes one preloaded batch again and again: no
+decoding, no augmentation, no checkpoints. Both run in turn in one process, and the ratio is the median of the rounds'.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from upath import UPath
+
+from fpray.config import Sweep
+from fpray.data import DATASETS
+from fpray.data.loading import to_device
+from fpray.methods import METHODS, TrainedMethod
+from fpray.model import Classifier
+from fpray.reference import Reference, load_reference
+from fpray.runtime import Runtime
+from fpray.step import Stepper
+from fpray.sweepfile import check_sweep
+from fpray.train import train
+from fpray.trial import use_tf32
+
+METHODS_TIMED = ("full", "l1", "l2", "kd", "lora")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="embedded", help="embedded, or an open_clip architecture")
+    parser.add_argument("--gpu", action="store_true")
+    parser.add_argument("--batch", type=int, help="images in a step (100 on the CPU, 256 on a GPU)")
+    parser.add_argument("--steps", type=int, default=10, help="steps in a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--loaders", type=int, nargs="+", help="numbers of loader processes to time the loop with")
+    options = parser.parse_args()
+    batch = options.batch or (256 if options.gpu else 100)
+    loaders = options.loaders or ([8, 15] if options.gpu else [0, 1])
+    runtime = Runtime.alone(options.gpu)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="fpray-training-") as scratch:
+        sweep = sweep_of(options.model, options.gpu, batch, options.steps, Path(scratch))
+        use_tf32(options.gpu)
+        dataset = DATASETS[sweep.data.layout](sweep.data)
+        reference = load_reference(sweep.model.name, None, dataset, runtime.device)
+        device = torch.cuda.get_device_name() if options.gpu else "CPU, 1 thread"
+        print(f"{options.model}, {device}, torch {torch.__version__}, {sweep.train.precision}, batch {batch}\n")
+        figures = {"loop": loops(reference, sweep, loaders, options, runtime, UPath(scratch))}
+        figures["step"] = steps(reference, sweep, options, runtime)
+    print("\n" + json.dumps({"model": options.model, "device": device, "batch": batch} | figures))
+
+
+def sweep_of(model: str, gpu: bool, batch: int, steps: int, scratch: Path) -> Sweep:
+    """A sweep whose training epochs have as many images as a round of steps takes."""
+    train = {"batch_size": batch, "epochs": 1, "warmup_steps": 0, "precision": "bf16" if gpu else "fp32"}
+    content = {"name": "speed", "train": train, "methods": list(METHODS_TIMED)}
+    if model == "embedded":
+        return check_sweep(content | {"data": {"train_images": batch * steps}}, "benchmark")
+    data = {"layout": "domains", "root": str(jpegs(scratch / "images", batch * steps)), "id": "a"}
+    return check_sweep(
+        content | {"data": data, "model": {"name": random_weights(model, scratch / "model")}}, "benchmark"
+    )
+
+
+def jpegs(root: Path, count: int) -> Path:
+    """Enough noisy JPEGs, 500 x 375 as ImageNet's are on average, for `count` training images."""
+    rng = np.random.default_rng(0)
+    coarse = [rng.integers(0, 256, (12, 16, 3), np.uint8) for _ in range(64)]
+    pictures = [Image.fromarray(pixels).resize((500, 375), Image.Resampling.BICUBIC) for pixels in coarse]
+    for domain, images in (("a", int(count / 0.68)), ("b", 200)):
+        for i in range(images):
+            file = root / domain / f"class {i % 10}" / f"{i}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pictures[i % 64].save(file, quality=90)
+    return root
+
+
+def random_weights(model: str, folder: Path) -> str:
+    """The model with random weights, as open_clip reads it from a folder."""
+    folder.mkdir()
+    clip, _, _ = open_clip.create_model_and_transforms(model, pretrained=None)
+    save_file({k: v.contiguous() for k, v in clip.state_dict().items()}, folder / "open_clip_model.safetensors")
+    config = {"model_cfg": open_clip.get_model_config(model), "preprocess_cfg": {}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return f"local-dir:{folder}"
+
+
+def new_method(name: str, reference: Reference, sweep: Sweep) -> TrainedMethod:
+    space = sweep.methods.chosen()[name].space()
+    params = {key: dimension.extremes()[0] for key, dimension in space.items()}
+    method = METHODS[name](METHODS[name].Params.model_validate(params), reference)
+    assert isinstance(method, TrainedMethod)
+    return method.train()
+
+
+def preloaded(reference: Reference, batch: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    images = reference.augmented(reference.dataset.splits()[0])
+    pairs = [images[i] for i in range(batch)]
+    return to_device(torch.stack([x for x, _ in pairs]), device), torch.tensor([y for _, y in pairs], device=device)
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def bare_loop(classifier: Classifier, x: torch.Tensor, y: torch.Tensor, sweep: Sweep, steps: int) -> None:
+    """What one would write by hand."""
+    optimizer = torch.optim.AdamW(classifier.parameters(), 1e-5, weight_decay=0.1, fused=True)
+    autocast = sweep.train.autocast
+    for _ in range(steps):
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(x.device.type, autocast, enabled=autocast is not None):
+            loss = torch.nn.functional.cross_entropy(classifier(x), y)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)
+        optimizer.step()
+
+
+def loops(
+    reference: Reference, sweep: Sweep, loaders: list[int], options: argparse.Namespace, runtime: Runtime, folder: UPath
+) -> dict[str, dict[str, float]]:
+    """fpray's loop for full fine-tuning (decode, augment, step, checkpoint) beside the bare loop, in images/s."""
+    x, y = preloaded(reference, sweep.train.batch_size, runtime.device)
+    split, images = reference.dataset.splits()[0], sweep.train.batch_size * options.steps
+    result = {}
+    for workers in loaders:
+        reference.loader_workers = workers
+        ours, bare = [], []
+        for number in range(options.rounds + 1):
+
+            def fpray_loop() -> None:
+                method = new_method("full", reference, sweep)
+                train(method, sweep.train, 0, [split], runtime, None, lambda c: c.write(folder / "checkpoint"))
+
+            classifier = copy.deepcopy(reference.classifier).requires_grad_(True).train()
+            seconds = timed(lambda c=classifier: bare_loop(c, x, y, sweep, options.steps), runtime.device)
+            own = timed(fpray_loop, runtime.device)
+            if number:  # the first round warms up
+                bare.append(images / seconds)
+                ours.append(images / own)
+        ratio = statistics.median(o / b for o, b in zip(ours, bare, strict=True))
+        result[f"{workers} loaders"] = {
+            "fpray": round(statistics.median(ours), 1),
+            "bare": round(statistics.median(bare), 1),
+            "ratio": round(ratio, 3),
+        }
+        print(f"whole loop, {workers} loader process(es): {result[f'{workers} loaders']} images/s")
+    return result
+
+
+def steps(
+    reference: Reference, sweep: Sweep, options: argparse.Namespace, runtime: Runtime
+) -> dict[str, dict[str, float]]:
+    """Each method's step on a preloaded batch, in ms, beside full fine-tuning's; on a GPU with its peak memory."""
+    x, y = preloaded(reference, sweep.train.batch_size, runtime.device)
+    times: dict[str, list[float]] = {name: [] for name in METHODS_TIMED}
+    peaks: dict[str, float] = {}
+    for number in range(options.rounds + 1):
+        for name in METHODS_TIMED:
+            if runtime.device.type == "cuda":
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats()
+            stepper = Stepper(new_method(name, reference, sweep), sweep.train, runtime)
+            stepper.step(x, y, 1.0)
+            work = [lambda s=stepper: s.step(x, y, 1.0)] * options.steps
+            seconds = timed(lambda w=work: [step() for step in w], runtime.device)
+            if runtime.device.type == "cuda":
+                peaks[name] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+            if number:
+                times[name].append(1000 * seconds / options.steps)
+    result = {}
+    for name, own in times.items():
+        ratio = statistics.median(t / f for t, f in zip(own, times["full"], strict=True))
+        result[name] = {"ms": round(statistics.median(own), 2), "of full": round(ratio, 4)}
+        result[name] |= {"peak GiB": peaks[name]} if peaks else {}
+        print(f"step of {name:<5}: {result[name]}")
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -27,7 +27,7 @@ def _one_place(template: str) -> str:
 
 
 def _there(root: str) -> str:
-    return os.path.abspath(Path(root).expanduser())  # noqa: PTH100 - Path.absolute() would keep `..`
+    return str(Path(root).expanduser().absolute())
 
 
 def _list(written: Any) -> Any:

@@ -19,7 +19,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from upath import UPath
 
 from fpray.config import Sweep
-from fpray.records import Epoch, Record, accuracies
+from fpray.records import Epoch, Record, Trial, accuracies
 from fpray.report import Report
 from fpray.storage import is_local
 
@@ -138,11 +138,7 @@ class Tracker:
         run_id, known = run.info.run_id, self._logged.get(record.trial.id)
         if known is None:
             known = int(run.data.metrics.get("epoch", 0))
-            if not run.data.params:
-                params = {"method": record.trial.method, "seed": record.trial.seed} | record.trial.params
-                if self._sweep.model.compared and record.trial.model is not None:
-                    params["model"] = record.trial.model.short
-                self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+            self._describe(run, record.trial)
         metrics = [m for epoch in record.history[known:] for m in _epoch_metrics(epoch)]
         status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record.status]
         ends = record.status != "running" and run.info.status != status
@@ -154,11 +150,21 @@ class Tracker:
             self._client.set_terminated(run_id, status, end_time=_milliseconds(record.ended or record.started))
         self._logged[record.trial.id] = len(record.history)
 
+    def _describe(self, run: Run, trial: Trial) -> None:
+        """Log a trial's parameters and tags, those that its run does not have yet."""
+        params: dict[str, object] = {"method": trial.method, "seed": trial.seed} | trial.params
+        tags: dict[str, str] = {}
+        if self._sweep.model.compared and trial.model is not None:
+            params["model"] = trial.model.short
+            tags = {"fpray.model": trial.model.name, "fpray.pretrained": trial.model.pretrained or ""}
+        new_params = [Param(key, str(value)) for key, value in params.items() if key not in run.data.params]
+        new_tags = [RunTag(key, value) for key, value in tags.items() if key not in run.data.tags]
+        if new_params or new_tags:
+            self._client.log_batch(run.info.run_id, params=new_params, tags=new_tags)
+
     def _create(self, record: Record) -> Run:
         trial = record.trial
         tags = {_TRIAL: trial.id, _SWEEP: str(self._folder), "mlflow.parentRunId": self._parent.info.run_id}
-        if self._sweep.model.compared and trial.model is not None:
-            tags |= {"fpray.model": trial.model.name, "fpray.pretrained": trial.model.pretrained or ""}
         run = self._client.create_run(
             self._experiment, start_time=_milliseconds(record.started), tags=tags, run_name=trial.id
         )

@@ -2,93 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pytest
+from scheduled import METHODS, Run, finished_at, outcome, sweep_of
 
 from fpray.config import Sweep
-from fpray.records import Count, Record
+from fpray.lanes import lanes
+from fpray.records import Record
 from fpray.schedule import Schedule, Wait
-from fpray.space import Params
-
-METHODS: dict[str, Any] = {
-    "zero_shot": {},
-    "full": {"trials": 18},
-    "l2": {"trials": 3},
-    "wise_ft": {"of": ["full", "l2"], "trials": 3},
-}
-
-
-def sweep_of(methods: dict[str, Any] = METHODS, seeds: Iterable[int] = (0,), **search: Any) -> Sweep:
-    return Sweep.model_validate(
-        {"name": "any", "methods": methods, "train": {"seeds": tuple(seeds)}, "search": {"lag": 2} | search}
-    )
-
-
-def outcome(record: Record) -> Record:
-    """How a trial ends: a formula of its configuration, so that it ends the same whenever it runs."""
-    trial = record.trial
-    if trial.method == "full" and trial.number in (1, 7):
-        return record.model_copy(update={"status": "failed", "error": "NaN"})
-    noise = zlib.crc32(f"{sorted(trial.params.items())} {trial.seed}".encode())
-    counts = {"id/val": noise % 997, "ood/a/val": noise % 787, "ood/b/val": noise % 691, "id/test": noise % 500}
-    return record.model_copy(
-        update={"status": "finished", "results": {s: Count(correct=c, total=1000) for s, c in counts.items()}}
-    )
-
-
-class Run:
-    """A sweep as an executor drives it, some trials at a time; what a crash leaves is in `stored`."""
-
-    def __init__(self, sweep: Sweep, stored: Iterable[Record] = (), order: int = 0, at_once: int = 4) -> None:
-        # What was written is read again, as after a crash.
-        self.stored = {r.trial.id: Record.model_validate_json(r.model_dump_json()) for r in stored}
-        self.schedule = Schedule(sweep, self.stored.values())
-        self.order, self.at_once = random.Random(order), at_once
-        self.dealt: list[Record] = []
-
-    def events(self) -> Iterator[None]:
-        """Deal a trial or end one, in random order, until there is nothing left."""
-        running: list[Record] = []
-        while True:
-            may_deal = len(running) < self.at_once and (not running or self.order.random() < 0.6)
-            next_one = self.schedule.next() if may_deal else None
-            if isinstance(next_one, Record):
-                assert next_one.trial.id not in {r.trial.id for r in running}
-                running.append(next_one)
-                self.dealt.append(next_one)
-                self.stored[next_one.trial.id] = next_one
-            elif running:
-                ended = outcome(running.pop(self.order.randrange(len(running))))
-                self.stored[ended.trial.id] = ended
-                self.schedule.ended(ended)
-            else:
-                assert next_one is Wait.NOTHING_LEFT
-                return
-            yield
-
-    def to_the_end(self) -> Run:
-        for _ in self.events():
-            pass
-        return self
-
-    def for_events(self, count: int) -> Run:
-        for _ in zip(range(count), self.events(), strict=False):
-            pass
-        return self
-
-    @property
-    def ids(self) -> list[str]:
-        return [record.trial.id for record in self.dealt]
-
-    @property
-    def params(self) -> dict[str, Params]:
-        return {trial_id: record.trial.params for trial_id, record in sorted(self.stored.items())}
-
 
 SWEEPS = {
     "tpe": sweep_of(),
@@ -100,6 +22,14 @@ SWEEPS = {
             "wise_ft": {"alpha": {"grid": [0.2, 0.5]}, "trials": 4},
         },
         lag=1,
+    ),
+    "models compared": sweep_of(
+        {"zero_shot": {}, "full": {"trials": 12}, "wise_ft": {"trials": 3}}, model=["ViT-B-32", "ViT-B-16"]
+    ),
+    "model searched": sweep_of(
+        {"zero_shot": {}, "full": {"trials": 11}, "wise_ft": {"trials": 2}},
+        seeds=(0, 1),
+        model={"choice": ["ViT-B-32", "ViT-B-16"]},
     ),
 }
 
@@ -117,8 +47,8 @@ def whole(sweep: Sweep) -> Run:
 
 def test_every_trial_is_dealt_once(sweep: Sweep, whole: Run) -> None:
     assert len(whole.dealt) == len(set(whole.ids)) == whole.schedule.planned
-    dealt = Counter(record.trial.method for record in whole.dealt)
-    assert dealt == {m: s.trials * len(sweep.train.seeds) for m, s in sweep.methods.chosen().items()}
+    dealt = Counter(lane.name for record in whole.dealt for lane in lanes(sweep) if lane.has(record.trial))
+    assert dealt == {lane.name: lane.trials * len(sweep.train.seeds) for lane in lanes(sweep)}
     assert whole.schedule.complete
     assert {record.trial.id for record in whole.schedule.wanted()} == set(whole.ids)
     assert whole.schedule.next() is Wait.NOTHING_LEFT
@@ -242,11 +172,6 @@ def test_a_source_counts_only_with_every_seed_finished() -> None:
         schedule.ended(record.model_copy(update={"status": "failed"}) if fails else finished_at(record, 1, 1))
     sources = {schedule.next().trial.params["source"] for _ in range(24)}
     assert sources == {"full-001-s0", "full-001-s1"}
-
-
-def finished_at(record: Record, right: int, ood_right: int) -> Record:
-    counts = {"id/val": Count(correct=right, total=100), "ood/a/val": Count(correct=ood_right, total=100)}
-    return record.model_copy(update={"status": "finished", "results": counts})
 
 
 def test_objectives_are_means_over_seeds_and_failures_are_told() -> None:

@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 from imagenet_tree import make_family
 from PIL import Image
+from shard_tree import make_shards
 
 STYLES = ("clipart", "infograph", "painting", "quickdraw", "real", "sketch")
 """DomainNet's domains."""
@@ -64,5 +65,6 @@ TREES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "domains": domains,
     "domainnet": domainnet,
     "imagenet": make_family,
+    "webdataset": make_shards,
 }
 """By layout: makes a small dataset in a folder and returns the sweep file's `data` section for it."""

@@ -52,6 +52,15 @@ def test_wrong_options_are_one_sentence(changed: dict[str, Any], words: str) -> 
     assert len(str(caught.value)) < 300  # not all 1000 wnids
 
 
+@pytest.fixture(scope="module")
+def flat(section: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with validation images as they are published."""
+    root = tmp_path_factory.mktemp("flat")
+    shutil.copytree(section["root"], root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("val"))
+    make_flat(root, [2, 6, 954])
+    return root
+
+
 def remove(root: Path, at: str) -> None:
     shutil.rmtree(root / at) if (root / at).is_dir() else (root / at).unlink()
 
@@ -161,9 +170,10 @@ def test_what_is_wrong_in_the_sets_is_told(case: str, section: dict[str, Any], t
 
 
 @pytest.mark.parametrize("case", BROKEN_FLAT)
-def test_what_is_wrong_in_flat_validation_images_is_told(case: str, section: dict[str, Any], tmp_path: Path) -> None:
-    shutil.copytree(section["root"], tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("val"))
-    make_flat(tmp_path, [2, 6, 954])
+def test_what_is_wrong_in_flat_validation_images_is_told(
+    case: str, flat: Path, section: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(flat, tmp_path, dirs_exist_ok=True)
     breaks, words = BROKEN_FLAT[case]
     breaks(tmp_path)
     told(tmp_path, section, words)

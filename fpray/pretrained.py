@@ -28,7 +28,7 @@ class Model(Section):
 def _read_names(written: Any) -> str | tuple[str, ...] | Choice:
     if isinstance(written, str):
         return written
-    read = parse_dimension(written) if isinstance(written, Mapping | Choice) else written
+    read = parse_dimension(written) if isinstance(written, Mapping) and list(written) == ["choice"] else written
     names = read.values if isinstance(read, Choice) else read
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ValueError("must be a model's name, a list of names, or {choice: [NAME, NAME]}")

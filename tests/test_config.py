@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from fpray.config import Sweep
 from fpray.data.drawnet import Options as DrawNetOptions
 from fpray.errors import UserError
 from fpray.methods import METHODS
+from fpray.pretrained import Model
 from fpray.space import Choice, Constant, Grid, Log, Uniform
-from fpray.sweepfile import check_sweep
+from fpray.sweepfile import check_sweep, dump_sweep
 
 
 def sweep_of(**content: Any) -> Sweep:
@@ -81,6 +83,30 @@ def test_one_seed_or_several() -> None:
     assert sweep_of(train={"seeds": [3, 1]}).train.seeds == (3, 1)
 
 
+def test_models_are_one_a_list_or_a_choice() -> None:
+    one = sweep_of(model={"name": "ViT-B-16", "pretrained": "openai"}).model
+    assert one.each() == (Model(name="ViT-B-16", pretrained="openai"),)
+    assert one.apart() == {None: one.each()}
+    names = ["ViT-B-16", "hf-hub:timm/vit large", "local-dir:/any/my.clip/"]
+    listed = sweep_of(model={"name": names, "pretrained": ["openai", None, None]}).model
+    assert [model.name for model in listed.each()] == names
+    assert [model.pretrained for model in listed.each()] == ["openai", None, None]
+    assert listed.apart() == {
+        short: (model,) for short, model in zip(("ViT-B-16", "vit_large", "my.clip"), listed.each(), strict=True)
+    }
+    choice = sweep_of(model={"name": {"choice": ["ViT-B-32", "ViT-B-16"]}, "pretrained": "openai"}).model
+    assert choice.each() == tuple(Model(name=f"ViT-B-{n}", pretrained="openai") for n in (32, 16))
+    assert choice.apart() == {None: choice.each()}
+
+
+@pytest.mark.parametrize("name", ["ViT-B-16", ["ViT-B-16"], {"choice": ["ViT-B-32", "ViT-B-16"]}])
+def test_the_models_read_back_as_written(name: Any) -> None:
+    sweep = sweep_of(model={"name": name, "pretrained": "openai"})
+    written = yaml.safe_load(dump_sweep(sweep))
+    assert written["model"] == {"name": name, "pretrained": "openai"}
+    assert check_sweep(written, "my.yaml") == sweep
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -137,6 +163,18 @@ def test_one_seed_or_several() -> None:
         ({"train": {"epochs": 0}}, ["train.epochs", "greater than or equal to 1"]),
         ({"train": {"epochs": "many"}}, ["train.epochs", "integer"]),
         ({"train": {"batch_size": 10}, "resources": {"workers": 3}}, ["train.batch_size: 10", "3 workers"]),
+        ({"model": {"nam": "ViT-B-16"}}, ["model: unknown key 'nam'", "did you mean 'name'?"]),
+        ({"model": {"name": []}}, ["model.name: the list is empty", "name one model"]),
+        ({"model": {"name": {"choice": []}}}, ["model.name: 'choice' has no values"]),
+        ({"model": {"name": {"choises": ["a"]}}}, ["model.name: must be a model's name", "{choice:"]),
+        ({"model": {"name": {"log": [1, 2]}}}, ["model.name: must be a model's name, a list of names, or {choice:"]),
+        ({"model": {"name": 16}}, ["model.name: must be a model's name, a list of names, or {choice:"]),
+        ({"model": {"name": ["a", 16]}}, ["model.name: must be a model's name, a list of names, or {choice:"]),
+        ({"model": {"name": ["a/ViT", "b", "b/ViT"]}}, ["model.name: 'ViT' is there twice", "take one of the two out"]),
+        ({"model": {"name": {"choice": ["a/b", "c/b"]}}}, ["model.name: 'b' is there twice"]),
+        ({"model": {"name": ["a", "b"], "pretrained": ["openai"]}}, ["model.pretrained: gives 1 for 2 model(s)"]),
+        ({"model": {"name": ["a", "b"], "pretrained": ["openai", 3]}}, ["model.pretrained: must be a tag, or a list"]),
+        ({"model": {"pretrained": 3}}, ["model.pretrained: must be a tag, or a list"]),
         ({"resources": {"concurrency": 0}}, ["resources.concurrency"]),
         ({"name": "a b"}, ["name: "]),
     ],

@@ -92,6 +92,22 @@ def test_picks_never_look_at_test() -> None:
     assert {pick([worse, better], rule).name for rule in ("id_val", "ood_val", "knee")} == {"better"}
 
 
+def test_points_are_named_after_their_trials_and_sources(record_of: Callable[..., Record]) -> None:
+    results = {f"{role}/{part}": Count(correct=6, total=10) for role in ("id", "ood/a") for part in ("val", "test")}
+    record = record_of(
+        "wise_ft-000", {"source": "full-a-model-003-s0", "alpha": 0.5}, status="finished", results=results
+    )
+    trials = [record.trial.model_copy(update={"id": f"wise_ft-a-model-000-s{seed}", "seed": seed}) for seed in (0, 1)]
+    records = [record.model_copy(update={"trial": trial}) for trial in trials]
+    (found,) = points(records, ("id/val/top1", "ood/val/top1"), 2, "a-model")
+    assert (found.name, found.model) == ("wise_ft-a-model-000", "a-model")
+    assert found.params == {"source": "full-a-model-003", "alpha": 0.5}
+    assert found.model_dump()["model"] == "a-model"
+    (alone,) = points(records[:1], ("id/val/top1", "ood/val/top1"), 1)
+    assert alone.params["source"] == "full-a-model-003-s0"
+    assert "model" not in alone.model_dump()
+
+
 def test_points_are_means_over_seeds_and_need_them_all(record_of: Callable[..., Record]) -> None:
     def results(right: int) -> dict[str, Count]:
         splits = ("id/val", "id/test", "ood/a/val", "ood/a/test", "ood/b/val", "ood/b/test")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from upath import UPath
 
 from fpray.config import Sweep
 from fpray.errors import UserError
+from fpray.pretrained import Model
+from fpray.records import Record, RecordStore
 from fpray.sweepfile import check_sweep, read_sweep
 from fpray.sweepfolder import held, settle
 
@@ -51,6 +54,68 @@ def test_without_trials_anything_may_change(folder: UPath) -> None:
     (folder / "trials" / "full-000").rmdir()
     (folder / "trials").rmdir()
     settle(sweep_of(train={"epochs": 3}), folder)
+
+
+def recorded(folder: UPath, make: Callable[..., Record], *trials: tuple[str, str | None]) -> UPath:
+    """The folder with trials of some ids and models."""
+    for trial_id, name in trials:
+        trial = make("full-000").trial.model_copy(update={"id": trial_id, "model": name and Model(name=name)})
+        RecordStore(folder).write(make("full-000").model_copy(update={"trial": trial}))
+    return folder
+
+
+Names = str | list[str] | dict[str, list[str]]
+
+
+@pytest.mark.parametrize(
+    ("trials", "was", "becomes"),
+    [
+        ([("full-000", "A")], "A", ["A", "B"]),
+        ([("full-000", "A")], "A", ["A"]),
+        ([("full-A-000", "A"), ("full-B-000", "B")], ["A", "B"], ["C", "B", "A"]),
+        ([("full-A-000", "A"), ("full-B-000", "B")], ["A", "B"], ["B", "C"]),
+        ([("full-A-000", "A"), ("full-B-000", "B")], ["A", "B"], "B"),
+        ([("full-000", "A")], {"choice": ["A", "B"]}, {"choice": ["A", "B", "C"]}),
+        ([("full-000", "A")], {"choice": ["A", "B"]}, {"choice": ["A", "C"]}),
+    ],
+)
+def test_models_may_be_added_and_left_out(
+    tmp_path: Path, record_of: Callable[..., Record], trials: list[tuple[str, str]], was: Names, becomes: Names
+) -> None:
+    folder = UPath(tmp_path)
+    settle(sweep_of(model={"name": was}), folder)
+    settle(sweep_of(model={"name": becomes}), recorded(folder, record_of, *trials))
+    assert read_sweep(Path(folder / "sweep.yaml")) == sweep_of(model={"name": becomes})
+
+
+@pytest.mark.parametrize(
+    ("trials", "was", "becomes"),
+    [
+        ([("full-000", "A")], "A", "B"),
+        ([("full-000", "A")], "A", ["B", "C"]),
+        ([("full-000", None)], ["A", "B"], "B"),
+        ([("full-000", "A"), ("full-B-000", "B")], ["A", "B"], "B"),
+        ([("full-A-000", "x/A"), ("full-B-000", "B")], ["x/A", "B"], ["y/A", "B"]),
+        ([("full-000", "B")], {"choice": ["A", "B"]}, {"choice": ["A", "C"]}),
+        ([("full-000", "A")], "A", {"choice": ["A", "B"]}),
+        ([("full-A-000", "A")], ["A", "B"], {"choice": ["A", "B"]}),
+    ],
+)
+def test_models_that_would_make_the_records_wrong_are_refused(
+    tmp_path: Path, record_of: Callable[..., Record], trials: list[tuple[str, str]], was: Names, becomes: Names
+) -> None:
+    folder = UPath(tmp_path)
+    settle(sweep_of(model={"name": was}), folder)
+    with pytest.raises(UserError, match=r"has trials with other settings: model\.name"):
+        settle(sweep_of(model={"name": becomes}), recorded(folder, record_of, *trials))
+    assert read_sweep(Path(folder / "sweep.yaml")) == sweep_of(model={"name": was})
+
+
+def test_other_weights_are_another_model(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    folder = UPath(tmp_path)
+    settle(sweep_of(model={"name": "A", "pretrained": "openai"}), folder)
+    with pytest.raises(UserError, match=r"model\.pretrained was openai, is laion2b"):
+        settle(sweep_of(model={"name": "A", "pretrained": "laion2b"}), recorded(folder, record_of, ("full-000", "A")))
 
 
 HOLD = """

@@ -9,6 +9,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from upath import UPath
 
+from fpray.config import Sweep
+from fpray.pretrained import Model
 from fpray.records import Count, Epoch, Record
 from fpray.report import make_report
 from fpray.sweepfile import check_sweep
@@ -40,15 +42,15 @@ def runs(uri: str) -> dict[str, Run]:
     return {run.info.run_name: run for run in found}
 
 
-def follow(storage: UPath, uri: str, records: list[Record]) -> str | None:
+def follow(storage: UPath, uri: str, records: list[Record], sweep: Sweep = SWEEP) -> str | None:
     """One life of the command: its tracker is told the records, and closes with a report."""
     storage.mkdir(parents=True, exist_ok=True)
-    tracker = Tracker(SWEEP, storage, storage / "tracked", uri)
+    tracker = Tracker(sweep, storage, storage / "tracked", uri)
     for record in records:
         tracker.note(record)
     figure = storage / "fronts.png"
     figure.write_bytes(b"a figure")
-    return tracker.close(make_report(SWEEP, records), [figure])
+    return tracker.close(make_report(sweep, records), [figure])
 
 
 def test_a_sweep_in_mlflow(tmp_path: Path, record_of: Callable[..., Record]) -> None:
@@ -87,6 +89,21 @@ def test_a_sweep_in_mlflow(tmp_path: Path, record_of: Callable[..., Record]) -> 
     assert parent.data.metrics["best_id/full"] == 60
     artifacts = [file.path for file in MlflowClient(uri).list_artifacts(parent.info.run_id)]
     assert artifacts == ["fronts.png"]
+
+
+def test_models_are_told_where_there_are_several(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    done = record_of("full-000", status="finished", results=RESULTS, ended=time.time())
+    trial = done.trial.model_copy(update={"model": Model(name="any/small", pretrained="openai")})
+    done, uri = done.model_copy(update={"trial": trial}), f"sqlite:///{tmp_path}/mlflow.db"
+    assert follow(UPath(tmp_path), uri, [done]) is None
+    assert "model" not in runs(uri)["full-000"].data.params
+    models = {"name": ["any/small", "any/large"], "pretrained": "openai"}
+    both = check_sweep({"name": "tracked", "methods": {"full": {"trials": 2}}, "model": models}, "s")
+    assert follow(UPath(tmp_path), uri, [done], both) is None
+    run = runs(uri)["full-000"]
+    assert run.data.params == {"method": "full", "seed": "0", "lr": "1e-05", "model": "small"}
+    assert (run.data.tags["fpray.model"], run.data.tags["fpray.pretrained"]) == ("any/small", "openai")
+    assert runs(uri)["tracked"].data.metrics["best_id/full-small"] == 60
 
 
 def test_a_server_that_is_away_is_a_problem_told_not_raised(

@@ -61,10 +61,13 @@ class UnpackedAttention(nn.Module):
 
 
 def unpack(model: nn.Module) -> None:
-    """Replace every `nn.MultiheadAttention` in the model by its unpacked form, in place."""
+    """Replace every `nn.MultiheadAttention` in the model by its unpacked form, in place.
+
+    One whose keys and values have another width than its queries (CoCa's pooling) is not packed, and stays.
+    """
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, nn.MultiheadAttention):
+            if isinstance(child, nn.MultiheadAttention) and child.in_proj_weight is not None:
                 setattr(module, name, UnpackedAttention(child))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -24,10 +25,17 @@ EMBEDDED = "embedded"
 class LoadedClip:
     """A whole open_clip model with what goes with it."""
 
+    name: str
     clip: nn.Module
     tokenizer: Any
     augment: Compose
     preprocess: Compose
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width, in pixels, of the images that the image tower takes."""
+        size = self.clip.visual.image_size
+        return (size, size) if isinstance(size, int) else tuple(size)
 
 
 class Classifier(nn.Module):
@@ -40,7 +48,10 @@ class Classifier(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """L2-normalised features, [batch, embed_dim], of preprocessed images [batch, 3, height, width]."""
-        return F.normalize(self.encoder(images), dim=-1)
+        encoded = self.encoder(images)
+        if isinstance(encoded, tuple):  # CoCa's image tower gives its tokens too
+            encoded = encoded[0]
+        return F.normalize(encoded, dim=-1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, [batch, classes]."""
@@ -48,48 +59,69 @@ class Classifier(nn.Module):
 
 
 def check_model(name: str, pretrained: str | None) -> None:
-    """Find out before any trial whether a model can be loaded, without loading it.
+    """Find out, without loading it, whether a model can be what the sweep file says (see `fpray.preflight` for more).
 
     Raises:
-        UserError: for an unknown architecture or pretrained tag, or a folder that is not there.
+        UserError: for an unknown architecture or pretrained tag, or a folder that is not there or has no good config.
     """
-    if name == EMBEDDED or name.startswith("hf-hub:"):
-        return
-    if name.startswith("local-dir:"):
-        folder = Path(name.removeprefix("local-dir:"))
-        if not (folder / "open_clip_config.json").is_file():
-            raise UserError(f"model.name: no open_clip_config.json in '{folder}'; 'local-dir:' needs that folder")
+    if name == EMBEDDED or name.startswith(("hf-hub:", "local-dir:")):
+        if pretrained is not None:
+            raise UserError(f"model.pretrained: '{name}' has weights of its own; leave '{pretrained}' out")
+        if name.startswith("local-dir:"):
+            _check_folder(Path(name.removeprefix("local-dir:")))
         return
     if name not in open_clip.list_models():
         raise UserError(f"model.name: unknown model '{name}'; {did_you_mean(name, open_clip.list_models())}")
-    if pretrained is None:
-        raise UserError(f"model.pretrained: say which weights of '{name}' to start from, for example 'openai'")
     tags = open_clip.list_pretrained_tags_by_model(name)
+    example = f"for example '{tags[0]}'" if tags else "a checkpoint file, for no published ones are known"
+    if pretrained is None:
+        raise UserError(f"model.pretrained: say which weights of '{name}' to start from, {example}")
     if pretrained not in tags and not Path(pretrained).is_file():
-        raise UserError(
-            f"model.pretrained: '{pretrained}' is neither a file nor a tag of '{name}'; "
-            f"{did_you_mean(pretrained, tags)}"
-        )
+        hint = did_you_mean(pretrained, tags) if tags else "open_clip knows no tag of it"
+        raise UserError(f"model.pretrained: '{pretrained}' is neither a file nor a tag of '{name}'; {hint}")
+
+
+def _check_folder(folder: Path) -> None:
+    path = folder / "open_clip_config.json"
+    if not path.is_file():
+        raise UserError(f"model.name: no open_clip_config.json in '{folder}'; 'local-dir:' needs that folder")
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"model.name: '{path}' is not JSON ({error}); write it as open_clip does") from None
+    model = written.get("model_cfg") if isinstance(written, dict) else None
+    parts = model if isinstance(model, dict) else {}
+    for key in ("embed_dim", "vision_cfg", "text_cfg"):
+        if key not in parts:
+            raise UserError(f"model.name: '{path}' has no model_cfg.{key}; write it as open_clip does")
 
 
 def load_clip(name: str, pretrained: str | None, device: torch.device) -> LoadedClip:
-    """Load an open_clip model in fp32, its tokenizer and its transforms; missing weights are an error."""
+    """Load an open_clip model in fp32, its tokenizer and its transforms; missing weights are an error.
+
+    Raises:
+        Exception: open_clip's own, of many kinds; `fpray.preflight.open_model` says them in a sentence.
+    """
+    source, weights = name, pretrained
     if name == EMBEDDED:
-        name, pretrained = f"local-dir:{files('fpray') / 'models' / 'drawnet'}", None
+        source, weights = f"local-dir:{files('fpray') / 'models' / 'drawnet'}", None
+    tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained is not None else {}
     clip, augment, preprocess = open_clip.create_model_and_transforms(
-        name,
-        pretrained=pretrained,
+        source,
+        pretrained=weights,
         device=device,
         require_pretrained=True,
-        # OpenAI's weights were trained with quick-GELU; open_clip only warns when it is missing.
-        force_quick_gelu=pretrained == "openai",
+        # A file is never run: pickles are read as tensors only.
+        weights_only=True,
+        # Weights trained with quick-GELU (OpenAI's, MetaCLIP, DFN) need it; open_clip only warns when it is missing.
+        force_quick_gelu=bool(tag.get("quick_gelu")),
     )
-    return LoadedClip(clip.eval().requires_grad_(False), open_clip.get_tokenizer(name), augment, preprocess)
+    return LoadedClip(name, clip.eval().requires_grad_(False), open_clip.get_tokenizer(source), augment, preprocess)
 
 
 @torch.no_grad()
 def zero_shot_head(loaded: LoadedClip, classes: Sequence[str], templates: Sequence[str]) -> nn.Linear:
-    """The head whose logits are CLIP's own zero-shot logits.
+    """The head whose logits are CLIP's own zero-shot logits (SigLIP's but for its `logit_bias`, one for all classes).
 
     Row c is the mean text embedding of class c over the templates, re-normalised, times exp(logit_scale);
     the bias is 0 (github.com/mlfoundations/wise-ft, `src/models/zeroshot.py`).

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
 from fpray.data.base import Split
-from fpray.model import Classifier
+from fpray.model import Classifier, LoadedClip
 from fpray.reference import Reference
-from fpray.space import Log
+from fpray.space import Log, Space
 
 
 class Hyperparameters(BaseModel):
@@ -49,6 +49,14 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.params = params
         self.reference = reference
+
+    @classmethod
+    def check(cls, loaded: LoadedClip, space: Space) -> None:
+        """Find out before any trial whether the method can be applied to a model with these search dimensions.
+
+        Raises:
+            UserError: if it can't; by default it always can.
+        """
 
     @abstractmethod
     def plain(self) -> Classifier:

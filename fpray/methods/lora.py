@@ -5,16 +5,25 @@ from __future__ import annotations
 import copy
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from fpray.attention import pack, unpack
+from fpray.errors import UserError
 from fpray.methods.base import Hyperparameters, TrainedMethod
-from fpray.model import Classifier
+from fpray.model import Classifier, LoadedClip
 from fpray.reference import Reference
-from fpray.space import Choice, Constant, Log
+from fpray.space import Choice, Constant, Log, Space
 
-TARGETS = {"attention": ["q", "k", "v", "out"], "mlp": ["c_fc", "c_proj"]}
+PARTS = {"attention": ("attention",), "mlp": ("mlp",), "both": ("attention", "mlp")}
+"""What `layers` may say, and the parts of a transformer block that it means."""
+OWNERS = {
+    # A module with these linear layers is that part: as unpacked here or in open_clip, then as timm has it (in its
+    # ViTs, in its attention pooling, in its EVA).
+    "attention": ({"q", "k", "v", "out"}, {"qkv", "proj"}, {"q", "kv", "proj"}, {"q_proj", "k_proj", "v_proj", "proj"}),
+    "mlp": ({"c_fc", "c_proj"}, {"fc1", "fc2"}, {"fc1_g", "fc1_x", "fc2"}),
+}
 
 
 class LoRA(TrainedMethod):
@@ -37,11 +46,26 @@ class LoRA(TrainedMethod):
         from peft import LoraConfig, get_peft_model
 
         super().__init__(params, reference)
-        targets = TARGETS["attention"] + TARGETS["mlp"] if params.layers == "both" else TARGETS[params.layers]
         self.classifier.encoder.requires_grad_(False)
         unpack(self.classifier.encoder)
+        targets = [name for part in PARTS[params.layers] for name in layers_of(self.classifier.encoder, part)]
         config = LoraConfig(r=params.rank, lora_alpha=params.alpha, lora_dropout=params.dropout, target_modules=targets)
         self.classifier.encoder = get_peft_model(self.classifier.encoder, config)
+
+    @classmethod
+    def check(cls, loaded: LoadedClip, space: Space) -> None:
+        encoder = copy.deepcopy(loaded.clip.visual)
+        unpack(encoder)
+        run = layers_run(encoder, torch.zeros(1, 3, *loaded.image_size))
+        able = [part for part in OWNERS if (names := set(layers_of(encoder, part))) and names <= run]
+        for layers in space["layers"].extremes():
+            for part in PARTS[str(layers)]:
+                if part not in able:
+                    instead = f"write {able[0]}" if able else "leave lora out"
+                    raise UserError(
+                        f"methods.lora.layers: the image tower of '{loaded.name}' has no {part} layers that LoRA "
+                        f"can change; {instead}"
+                    )
 
     def plain(self) -> Classifier:
         merged = copy.deepcopy(self.classifier)
@@ -49,3 +73,26 @@ class LoRA(TrainedMethod):
         pack(encoder)
         merged.encoder = encoder
         return merged
+
+
+def layers_of(encoder: nn.Module, part: str) -> list[str]:
+    """The full names of the linear layers of every attention or mlp in an (unpacked) image tower."""
+    found = []
+    for owner, module in encoder.named_modules():
+        linear = [name for name, child in module.named_children() if isinstance(child, nn.Linear)]
+        wanted = next((names for names in OWNERS[part] if names.issubset(linear)), set())
+        found += [f"{owner}.{name}" for name in linear if name in wanted]
+    return found
+
+
+@torch.no_grad()
+def layers_run(encoder: nn.Module, images: Tensor) -> set[str]:
+    """The names of the modules that are called in a forward pass.
+
+    A layer whose weight is used without a call (in timm's EVA with separate biases) would ignore what LoRA adds.
+    """
+    run: set[str] = set()
+    for name, module in encoder.named_modules():
+        module.register_forward_pre_hook(lambda _module, _inputs, name=name: run.add(name))
+    encoder(images)
+    return run

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import track
+from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from fpray.data.base import Dataset, LabelledImages, Split
 from fpray.data.encoded import UnreadableImageError, reason
-from fpray.data.loading import loader
+from fpray.data.loading import prefetch
 from fpray.errors import UserError
 
 QUICK = 8
@@ -69,6 +70,10 @@ class Tries(TorchDataset[Outcome]):
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitems__(self, indices: Sequence[int]) -> list[Outcome]:
+        prefetch(self.images, indices)
+        return [self[index] for index in indices]
+
     def __getitem__(self, index: int) -> Outcome:
         try:
             return self.images[index].size
@@ -103,18 +108,17 @@ def check_split(
     images, groups, classes = dataset.images(split), dataset.groups(split), dataset.classes
     labels = classes if groups is None else [" or ".join(classes[index] for index in group) for group in groups]
     indices = spread(len(images), most)
-    outcomes = try_images(images, indices, workers)
-    if console is not None:
-        outcomes = told(outcomes, split.name, len(indices), console)
     broken: dict[int, str] = {}
     sizes: list[Size] = []
-    for index, outcome in zip(indices, outcomes, strict=True):
-        if isinstance(outcome, UserError):
-            raise outcome
-        if isinstance(outcome, str):
-            broken[index] = outcome
-        else:
-            sizes.append(outcome)
+    tries = try_images(images, indices, workers)
+    with closing(told(tries, split.name, len(indices), console)) as outcomes:
+        for index, outcome in zip(indices, outcomes, strict=True):
+            if isinstance(outcome, UserError):
+                raise outcome
+            if isinstance(outcome, str):
+                broken[index] = outcome
+            else:
+                sizes.append(outcome)
     sizes.sort(key=lambda size: size[0] * size[1])
     return SplitReport(
         split=split,
@@ -129,13 +133,17 @@ def check_split(
 
 
 def try_images(images: LabelledImages, indices: Sequence[int], workers: int) -> Iterator[Outcome]:
-    """What comes of the images at `indices`, in that order."""
-    batches = loader(Tries(images), workers, torch.device("cpu"), batch_size=32, sampler=indices, collate_fn=list)
-    return chain.from_iterable(batches)
+    """What comes of the images at `indices`, in that order. Its loader processes end with it."""
+    # Not `loading.loader`, whose processes stay for another epoch.
+    for batch in DataLoader(Tries(images), batch_size=32, sampler=indices, num_workers=workers, collate_fn=list):
+        yield from batch
 
 
-def told(items: Iterable[_Item], name: str, total: int, console: Console) -> Iterator[_Item]:
+def told(items: Iterable[_Item], name: str, total: int, console: Console | None) -> Generator[_Item, None, None]:
     """The same items, while telling how far it is: a bar on a terminal, else a line now and then."""
+    if console is None:
+        yield from items
+        return
     if console.is_terminal:
         yield from track(items, description=name, total=total, console=console, transient=True)
         return
@@ -206,8 +214,8 @@ def show_check(dataset: Dataset, most: int | None, workers: int, console: Consol
         UserError: as for `check_split`.
     """
     splits = dataset.splits()
-    tell(f"{len(dataset.classes):,} classes: {first_of(dataset.classes, 8)}", console)
-    tell(f"{len(dataset.templates):,} templates: {first_of(dataset.templates, 1)}", console)
+    tell(f"classes ({len(dataset.classes):,}): {first_of(dataset.classes, 8)}", console)
+    tell(f"templates ({len(dataset.templates):,}), the first: {dataset.templates[0]}", console)
     width = max(len(split.name) for split in splits)
     reports = []
     for split in splits:

@@ -108,7 +108,7 @@ class ShardImages(EncodedImages):
     def __init__(self, addresses: Sequence[str], shards: NDArray[np.int32], samples: ShardIndex) -> None:
         super().__init__(samples.labels)  # type: ignore[arg-type]
         self.addresses, self.shards, self.samples = addresses, shards, samples
-        self._local = [isinstance(find(address, "data")[0], LocalFileSystem) for address in addresses]
+        self._local_paths = [_local_path(address) for address in addresses]
         self._fetched: dict[int, bytes] = {}
 
     def name_of(self, index: int) -> str:
@@ -116,8 +116,7 @@ class ShardImages(EncodedImages):
 
     def place_of(self, index: int) -> str:
         """An image's name without the shard's folder, so that it is the same in a copy of the shards."""
-        folder = self.addresses[self.shards[index]].rpartition("/")[0]
-        return self.name_of(index).removeprefix(f"{folder}/")
+        return f"{self.addresses[self.shards[index]].rpartition('/')[2]}/{os.fsdecode(self.samples.keys[index])}"
 
     def read(self, index: int) -> bytes:
         """The encoded image.
@@ -126,9 +125,8 @@ class ShardImages(EncodedImages):
             OSError: if a local shard can't be read.
             UnreachableShardError: if it is in other storage that doesn't give it.
         """
-        if self._local[self.shards[index]]:
-            _, path = self._place(index)
-            with Path(path).open("rb", buffering=0) as shard:
+        if (path := self._local_paths[self.shards[index]]) is not None:
+            with path.open("rb", buffering=0) as shard:
                 return os.pread(shard.fileno(), int(self.samples.sizes[index]), int(self.samples.offsets[index]))
         if index not in self._fetched:
             self.prefetch([index])
@@ -143,7 +141,7 @@ class ShardImages(EncodedImages):
         self._fetched = {}
         by_storage: dict[AbstractFileSystem, list[int]] = defaultdict(list)
         for index in dict.fromkeys(indices):
-            if not self._local[self.shards[index]]:
+            if self._local_paths[self.shards[index]] is None:
                 by_storage[self._place(index)[0]].append(index)
         for files, wanted in by_storage.items():
             starts = [int(self.samples.offsets[index]) for index in wanted]
@@ -161,6 +159,11 @@ class ShardImages(EncodedImages):
         """The images at which `chosen`, [images], is true."""
         samples = ShardIndex(**{name: values[chosen] for name, values in vars(self.samples).items()})
         return ShardImages(self.addresses, self.shards[chosen], samples)
+
+
+def _local_path(address: str) -> Path | None:
+    files, path = find(address, "data")
+    return Path(path) if isinstance(files, LocalFileSystem) else None
 
 
 class WebDataset(base.Dataset):

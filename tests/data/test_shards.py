@@ -129,12 +129,13 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
     assert (tmp_path / "made").exists()
 
 
-def test_an_index_is_kept_beside_its_shard_and_used_again(shard: Path, cache: Path) -> None:
-    first = index_of(shard)
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_an_index_is_kept_beside_its_shard_and_used_again(scheme: str, shard: Path, cache: Path) -> None:
+    first = index_of(f"{scheme}{shard}")
     assert len(first) == 12
     assert sorted(path.name for path in shard.parent.iterdir()) == [shard.name, f"{shard.name}.index.npz"]
     poison(shard)
-    assert same(index_of(shard), first)
+    assert same(index_of(f"{scheme}{shard}"), first)
     assert not cache.exists()
 
 
@@ -226,6 +227,9 @@ def test_object_storage_keeps_its_indexes_too(shard: Path) -> None:
     written = files.modified(f"{address}.index.npz")
     assert same(index_of(address), first)
     assert files.modified(f"{address}.index.npz") == written
+    files.pipe_file(address, Path(write_shards(shard.parent, "a", range(12, 24), 12)[0]).read_bytes())
+    assert files.size(address) == shard.stat().st_size
+    assert index_of(address).keys.tolist() == [b"%06d" % n for n in range(12, 24)]
     files.pipe_file(address, tar([("1.png", b"x"), ("1.cls", b"1")]))
     assert len(index_of(address)) == 1
 

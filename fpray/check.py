@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ class SplitReport:
     """How many of all classes are in the groups; None where there are no groups."""
     tried: int
     """How many images were tried."""
+    decoded: int
+    """How many of those could be decoded."""
     sizes: tuple[Size, Size, Size] | None
     """The smallest, the median and the largest of the decoded images, by area; None if none could be decoded."""
     broken: tuple[str, ...]
@@ -109,7 +112,7 @@ def check_split(
     labels = classes if groups is None else [" or ".join(classes[index] for index in group) for group in groups]
     indices = spread(len(images), most)
     broken: dict[int, str] = {}
-    sizes: list[Size] = []
+    sizes: Counter[Size] = Counter()
     tries = try_images(images, indices, workers)
     with closing(told(tries, split.name, len(indices), console)) as outcomes:
         for index, outcome in zip(indices, outcomes, strict=True):
@@ -118,15 +121,16 @@ def check_split(
             if isinstance(outcome, str):
                 broken[index] = outcome
             else:
-                sizes.append(outcome)
-    sizes.sort(key=lambda size: size[0] * size[1])
+                sizes[outcome] += 1
+    by_area = sorted(sizes.elements(), key=lambda size: size[0] * size[1])
     return SplitReport(
         split=split,
         labels=tuple(labels),
         counts=tuple(np.bincount(np.asarray(images.labels, dtype=np.int64), minlength=len(labels)).tolist()),
         groups_of=None if groups is None else f"{len({*chain(*groups)}):,} of {len(classes):,} classes",
         tried=len(indices),
-        sizes=(sizes[0], sizes[len(sizes) // 2], sizes[-1]) if sizes else None,
+        decoded=len(by_area),
+        sizes=(by_area[0], by_area[len(by_area) // 2], by_area[-1]) if by_area else None,
         broken=tuple(dict.fromkeys(broken.values())),
         error=_error(images, split, broken, len(indices)),
     )
@@ -232,7 +236,7 @@ def show_split(report: SplitReport, width: int, console: Console) -> None:
     (fewest, smallest), (most, largest) = min(present), max(present)
     of = f"{len(present):,} of {len(report.labels):,} {report.kind}"
     of += f" ({report.groups_of})" if report.groups_of is not None else ""
-    decoded = f"{report.tried - len(report.broken):,} of {report.tried:,} tried decoded"
+    decoded = f"{report.decoded:,} of {report.tried:,} tried decoded"
     if report.sizes is not None:
         low, middle, high = (f"{wide}x{tall}" for wide, tall in report.sizes)
         decoded += f", {low} to {high} pixels, median {middle}"

@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from fpray.check import check_split, problems, quick_check, spread, told
+from fpray.check import check_split, first_of, problems, quick_check, show_split, spread, told, try_images
 from fpray.data.__main__ import app
 from fpray.data.base import LabelledImages, Split
 from fpray.data.domains import Domains, DomainsOptions
@@ -244,6 +244,12 @@ def test_groups_are_counted_by_the_classes_in_them(tree: Path) -> None:
     assert grouped.groups_of == "2 of 2 classes"
     assert sum(grouped.counts) == len(Domains(options(tree)).images(Split("ood", "sketch", "test")))
     assert check_split(Told(options(tree)), TRAIN, 1).groups_of is None
+    console = Console(file=io.StringIO())
+    show_split(grouped, 20, console)
+    images = sum(grouped.counts)
+    assert console.file.getvalue().startswith(  # type: ignore[attr-defined]
+        f"ood/sketch/test       {images:>9} images, 2 of 2 groups (2 of 2 classes), "
+    )
 
 
 class Gone(LabelledImages):
@@ -265,6 +271,32 @@ def test_other_mistakes_come_through_loader_processes_as_they_are(tree: Path, wo
     with pytest.raises(UserError) as caught:
         check_split(OutOfReach(options(tree)), TRAIN, None, workers)
     assert str(caught.value) == "data: the storage is away"
+
+
+class Fetched(LabelledImages):
+    """Images that are fetched many at once."""
+
+    labels = [0] * 40
+
+    def __init__(self) -> None:
+        self.fetched: list[list[int]] = []
+
+    def prefetch(self, indices: Sequence[int]) -> None:
+        self.fetched.append(list(indices))
+
+    def __getitem__(self, index: int) -> Image.Image:
+        return Image.new("RGB", (index + 1, 1))
+
+
+def test_images_that_come_from_afar_are_fetched_a_batch_at_once() -> None:
+    images = Fetched()
+    assert list(try_images(images, range(40), 0)) == [(index + 1, 1) for index in range(40)]
+    assert images.fetched == [list(range(32)), list(range(32, 40))]
+
+
+def test_long_lists_are_cut_short() -> None:
+    assert first_of(["a", "b", "c"], 3) == "a, b, c"
+    assert first_of([str(number) for number in range(2000)], 2) == "0, 1 and 1,998 more"
 
 
 def test_indices_are_spread_evenly() -> None:

@@ -193,12 +193,14 @@ class Resources(Section):
     workers: int = Field(1, ge=1)
     concurrency: _AutoOrFrom1 = "auto"
     loader_workers: _AutoOrFrom0 = "auto"
-    """Processes of each worker that load images; `auto`: one less than its CPUs."""
+    """Processes of each worker that load images; `auto`: with a GPU one less than its CPUs, else none."""
 
     @property
     def loaders(self) -> int:
         """How many processes load images for one worker; 0: it loads them itself."""
-        return max(0, int(self.cpus) - 1) if self.loader_workers == "auto" else self.loader_workers
+        if self.loader_workers != "auto":
+            return self.loader_workers
+        return max(0, int(self.cpus) - 1) if self.gpus else 0
 
 
 class Tracking(Section):

@@ -24,7 +24,7 @@ LAYERS = [
     ["config"],
     ["sweepfile", "records"],
     ["lanes"],
-    ["plan", "checkpoint", "runtime", "movement"],
+    ["plan", "preflight", "checkpoint", "runtime", "movement"],
     ["check"],
     ["evaluate", "optimizer"],
     ["step"],

@@ -1,0 +1,149 @@
+"""Before any trial: every model of a sweep really loads, and every method can be applied to it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from huggingface_hub import constants, get_session
+
+from fpray.config import Sweep
+from fpray.errors import UserError
+from fpray.methods import METHODS
+from fpray.model import EMBEDDED, Classifier, LoadedClip, check_model, load_clip, zero_shot_head
+
+REACHED_WITHIN = 5.0
+"""Seconds in which the Hugging Face Hub must answer to count as reachable."""
+REASONS = (
+    # What is in the names and messages of the exceptions, and what it means. The first one found counts.
+    (
+        "OfflineModeIsEnabled|LocalEntryNotFoundError|URLError",
+        "is not on this machine, and {hub} can't be reached; connect the machine, or copy the model here and name "
+        "its weights' file as model.pretrained or its folder as model.name, 'local-dir:FOLDER'",
+    ),
+    (
+        "HfHubHTTPError",
+        "can't be downloaded from {hub} ({error}); check the name, and run `hf auth login` if it is not public",
+    ),
+    (
+        "MemoryError|OutOfMemoryError|can't allocate memory|not enough memory",
+        "needs more memory than this machine has free; free some, or name a smaller model",
+    ),
+    (
+        "TorchScript archive",
+        "is a TorchScript archive, as OpenAI's own files are, which holds code and is not run; write the tag 'openai' "
+        "instead, or save its weights as .safetensors",
+    ),
+    (
+        "UnpicklingError",
+        "holds more than tensors, which could run code and is not read; save its state_dict alone, as .safetensors",
+    ),
+    ("Required pretrained weights", "has no weights; add them as open_clip_model.safetensors"),
+    (
+        "SafetensorError|EOFError|PytorchStreamReader",
+        "has weights that are damaged; copy or download them again",
+    ),
+)
+
+
+def preflight(sweep: Sweep) -> None:
+    """Load every model of a sweep once, and hold every chosen method against it.
+
+    Raises:
+        UserError: for the first model that can't be loaded, or the first method that can't be applied.
+    """
+    for model in sweep.model.each():
+        loaded = open_model(model.name, model.pretrained)
+        for name, settings in sweep.methods.chosen().items():
+            METHODS[name].check(loaded, settings.space())
+
+
+def open_model(name: str, pretrained: str | None) -> LoadedClip:
+    """Load a model on the CPU, and try both towers on one image and one prompt.
+
+    Raises:
+        UserError: if it can't be loaded, whatever the reason.
+    """
+    check_model(name, pretrained)
+    try:
+        with _no_vain_retries(name), _no_log():
+            loaded = load_clip(name, pretrained, torch.device("cpu"))
+        classifier = Classifier(loaded.clip.visual, zero_shot_head(loaded, ["thing"], ["a {}."]))
+        with torch.no_grad():
+            classifier(torch.zeros(1, 3, *loaded.image_size))
+    except Exception as error:  # open_clip, timm, torch, safetensors and huggingface_hub raise nearly every kind
+        raise UserError(_sentence(name, pretrained, error)) from error
+    return loaded
+
+
+@contextmanager
+def _no_vain_retries(name: str) -> Iterator[None]:
+    """Where the Hugging Face Hub can't be reached, look in its cache alone: it tries for a minute otherwise."""
+    offline = constants.HF_HUB_OFFLINE
+    if name != EMBEDDED and not name.startswith("local-dir:"):
+        constants.HF_HUB_OFFLINE = offline or not _hub_answers()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+
+
+@contextmanager
+def _no_log() -> Iterator[None]:
+    """Keep what open_clip logs of a failure off the terminal: the sentence says it."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(level)
+
+
+def _hub_answers() -> bool:
+    try:
+        get_session().head(constants.ENDPOINT, timeout=REACHED_WITHIN)
+    except Exception:  # of the HTTP library that huggingface_hub happens to use
+        return False
+    return True
+
+
+def _sentence(name: str, pretrained: str | None, error: Exception) -> str:
+    what = f"model.name: '{name}'" if pretrained is None else f"model.pretrained: '{pretrained}'"
+    chain = list(_causes(error))
+    said = "\n".join(f"{[kind.__name__ for kind in type(e).__mro__]} {e}" for e in chain)
+    brief = f"{type(chain[-1]).__name__}: {_first_line(chain[-1])}"
+    for pattern, meaning in REASONS:
+        if re.search(pattern, said):
+            return f"{what} {meaning.format(hub=constants.ENDPOINT, error=brief)}"
+    if "Error(s) in loading state_dict" in said:
+        brief = _misfit(said)
+    if pretrained is not None and Path(pretrained).is_file():
+        return f"{what} is no checkpoint of '{name}' ({brief}); name the model that it was made with as model.name"
+    if name.startswith("local-dir:"):
+        return f"{what} can't be loaded ({brief}); mend its open_clip_config.json, or put in the weights that fit it"
+    return f"{what} can't be loaded ({brief}); name another one"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it came from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no more is known"])[0].rstrip(".")
+
+
+def _misfit(said: str) -> str:
+    """The first weight that doesn't fit, of torch's list of all."""
+    if shapes := re.search(r"size mismatch for (\S+): .*?Size\((.*?)\) from .*? is torch.Size\((.*?)\)", said):
+        return f"{shapes[1]} is {shapes[2]} there and {shapes[3]} in the model"
+    if missing := re.search(r'Missing key\(s\) in state_dict: "(.*?)"', said):
+        return f"{missing[1]} is missing there"
+    unexpected = re.search(r'Unexpected key\(s\) in state_dict: "(.*?)"', said)
+    return f"{unexpected[1]} is not in the model" if unexpected else "its weights don't fit"

@@ -1,0 +1,234 @@
+"""What a sweep's command finds out before any trial: each failure to load a model is one sentence that says why."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import torch
+from huggingface_hub import constants
+from safetensors.torch import load_file
+
+from fpray.config import Sweep
+from fpray.errors import UserError
+from fpray.model import load_clip
+from fpray.preflight import open_model, preflight
+
+CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
+PICKLED = "open_clip_pytorch_model.bin"
+
+
+class Evil:
+    """A pickle of it makes a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        return open, (str(self.path), "w")
+
+
+@pytest.fixture
+def folder(tiny_clip: str, tmp_path: Path) -> Path:
+    """A copy of the tiny model's folder."""
+    return Path(shutil.copytree(tiny_clip.removeprefix("local-dir:"), tmp_path / "model"))
+
+
+def change(folder: Path, key: str, value: Any) -> None:
+    """Set a part of model_cfg, by its dotted name."""
+    config = json.loads((folder / CONFIG).read_text())
+    *parents, last = key.split(".")
+    part = config["model_cfg"]
+    for parent in parents:
+        part = part[parent]
+    part[last] = value
+    (folder / CONFIG).write_text(json.dumps(config))
+
+
+def pickled(folder: Path, content: object) -> None:
+    """Put a file of `torch.save` in the place of the weights."""
+    (folder / WEIGHTS).unlink()
+    torch.save(content, folder / PICKLED)
+
+
+def sentence(name: str, pretrained: str | None = None) -> str:
+    with pytest.raises(UserError) as caught:
+        open_model(name, pretrained)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.startswith("model.name: " if pretrained is None else "model.pretrained: ")
+    assert f"'{pretrained or name}'" in said or "open_clip_config.json" in said
+    assert "; " in said  # what is wrong; what to do
+    return said
+
+
+def test_a_model_that_loads_is_handed_back(tiny_clip: str) -> None:
+    loaded = open_model(tiny_clip, None)
+    theirs = load_clip(tiny_clip, None, torch.device("cpu")).clip.state_dict()
+    assert loaded.name == tiny_clip
+    assert loaded.image_size == (32, 32)
+    assert all(torch.equal(value, theirs[key]) for key, value in loaded.clip.state_dict().items())
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no weights": (lambda f: (f / WEIGHTS).unlink(), "has no weights; add them as open_clip_model.safetensors"),
+    "weights cut off": (lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes()[:5000]), "damaged"),
+    "empty weights": (lambda f: (f / WEIGHTS).write_bytes(b""), "damaged"),
+    "pickle cut off": (lambda f: (pickled(f, {}), (f / PICKLED).write_bytes(b"PK\3\4 and no more")), "damaged"),
+    "no state dict": (lambda f: pickled(f, [1, 2]), "AttributeError"),
+    "other width": (
+        lambda f: change(f, "vision_cfg.width", 48),
+        "visual.class_embedding is [32] there and [48] in the model",
+    ),
+    "more layers": (
+        lambda f: change(f, "vision_cfg.layers", 3),
+        "visual.transformer.resblocks.2.ln_1.weight is missing there",
+    ),
+    "fewer layers": (
+        lambda f: change(f, "vision_cfg.layers", 1),
+        "is not in the model)",
+    ),
+    "config is no JSON": (lambda f: (f / CONFIG).write_text("{"), "is not JSON"),
+    "config is a list": (lambda f: (f / CONFIG).write_text("[]"), "has no model_cfg.embed_dim"),
+    "config lacks a tower": (lambda f: (f / CONFIG).write_text('{"model_cfg": {"embed_dim": 1}}'), "no model_cfg.vis"),
+    "config has an unknown key": (lambda f: change(f, "vision_cfg.layerz", 1), "unexpected keyword argument 'layerz'"),
+    "unknown timm model": (lambda f: change(f, "vision_cfg", {"timm_model_name": "vit_9"}), "Unknown model (vit_9)"),
+    "more than all memory": (
+        lambda f: change(f, "text_cfg.vocab_size", 10**13),  # 2**49 bytes: more than any process can address
+        "needs more memory than this machine has free",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_folder_is_said_in_one_sentence(damage: str, folder: Path) -> None:
+    spoil, said = DAMAGES[damage]
+    spoil(folder)
+    assert said in sentence(f"local-dir:{folder}")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_with_code_is_not_run(zipped: bool, folder: Path, tmp_path: Path) -> None:
+    state, trap = load_file(folder / WEIGHTS), tmp_path / "executed"
+    (folder / WEIGHTS).unlink()
+    content = {"state_dict": state, "epoch": Evil(trap)}
+    torch.save(content, folder / PICKLED, _use_new_zipfile_serialization=zipped)
+    assert "could run code and is not read; save its state_dict alone, as .safetensors" in sentence(
+        f"local-dir:{folder}"
+    )
+    with pytest.raises(Exception, match="Weights only load failed"):
+        load_clip(f"local-dir:{folder}", None, torch.device("cpu"))
+    assert not trap.exists()
+    torch.load(folder / PICKLED, weights_only=False)["epoch"].close()
+    assert trap.exists()  # the trap works
+
+
+@pytest.fixture
+def tiny_architecture(folder: Path) -> Iterator[str]:
+    """The tiny model as an architecture that open_clip knows by name."""
+    config = folder.parent / "ViT-tiny.json"
+    config.write_text(json.dumps(json.loads((folder / CONFIG).read_text())["model_cfg"]))
+    open_clip.add_model_config(config)
+    yield config.stem
+    open_clip.factory._MODEL_CONFIG_PATHS.remove(config)
+    del open_clip.factory._MODEL_CONFIGS[config.stem]
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt", "pth", "bin", "training.pt"])
+def test_a_checkpoint_file_is_loaded(suffix: str, tiny_architecture: str, folder: Path, tmp_path: Path) -> None:
+    state, path = load_file(folder / WEIGHTS), tmp_path / f"weights.{suffix}"
+    if suffix == "safetensors":
+        shutil.copy(folder / WEIGHTS, path)
+    elif suffix == "training.pt":  # as open_clip's own training leaves it
+        inside = {f"module.{key}": value for key, value in state.items()}
+        torch.save({"epoch": 3, "name": "run", "state_dict": inside, "optimizer": {"state": {}}}, path)
+    else:
+        torch.save(state, path)
+    loaded = open_model(tiny_architecture, str(path)).clip.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in state.items())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*TorchScript archive:UserWarning")
+def test_a_torchscript_archive_is_refused_with_what_to_do(tiny_architecture: str, tmp_path: Path) -> None:
+    path = tmp_path / "ViT-tiny.pt"  # the form of OpenAI's own files
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)), str(path))
+    said = sentence(tiny_architecture, str(path))
+    assert "TorchScript archive" in said
+    assert "write the tag 'openai' instead" in said
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tiny_architecture: str, folder: Path, tmp_path: Path) -> None:
+    state = load_file(folder / WEIGHTS) | {"visual.proj": torch.zeros(32, 8)}
+    path = tmp_path / "other.pt"
+    torch.save(state, path)
+    said = sentence(tiny_architecture, str(path))
+    assert "is no checkpoint of 'ViT-tiny' (visual.proj is [32, 8] there and [32, 16] in the model)" in said
+    assert "model.name" in said
+
+
+@pytest.fixture
+def hub_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Moves the Hub to another address, with nothing of it in the cache."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def move(address: str) -> None:
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+
+    return move
+
+
+@pytest.mark.parametrize(
+    ("name", "pretrained"),
+    [("ViT-B-32", "openai"), ("ViT-B-16-SigLIP", "webli"), ("hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K", None)],
+)
+def test_without_a_network_it_is_said_at_once(
+    name: str, pretrained: str | None, hub_at: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    hub_at("http://127.0.0.1:9")
+    said = sentence(name, pretrained)
+    assert "is not on this machine, and http://127.0.0.1:9 can't be reached; connect the machine" in said
+    assert not caplog.records  # huggingface_hub tells each of its retries, over most of a minute
+    assert constants.HF_HUB_OFFLINE is False
+    assert logging.root.manager.disable == logging.NOTSET
+
+
+class Nothing(BaseHTTPRequestHandler):
+    """A Hub without any repository."""
+
+    def do_HEAD(self) -> None:  # noqa: N802
+        self.send_response(404)
+        self.send_header("X-Error-Code", "RepoNotFound")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_repository_that_is_not_there_is_said(hub_at: Callable[[str], None]) -> None:
+    server = HTTPServer(("127.0.0.1", 0), Nothing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    hub_at(f"http://127.0.0.1:{server.server_port}")
+    try:
+        said = sentence("hf-hub:no/such")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert f"can't be downloaded from http://127.0.0.1:{server.server_port}" in said
+    assert "check the name" in said
+
+
+def test_every_model_and_every_method_is_held_against_each_other(tiny_clip: str, folder: Path) -> None:
+    preflight(Sweep(name="any", model={"name": tiny_clip}))
+    change(folder, "vision_cfg.layers", 1)
+    with pytest.raises(UserError, match=r"model.name: 'local-dir:.*can't be loaded"):
+        preflight(Sweep(name="any", model={"name": [tiny_clip, f"local-dir:{folder}"]}))

@@ -12,17 +12,20 @@ from fpray.methods import METHODS, TrainedMethod
 from fpray.reference import Reference
 from fpray.runtime import Runtime
 from fpray.step import Stepper
-from fpray.trial import sweep_reference
+from fpray.trial import reference_of
 
 
 def fitting_batch_size(sweep: Sweep, device: torch.device) -> int:
-    """The largest batch size that fits, a power of two for each worker; 0 if not even one image does."""
+    """The largest batch size that fits every model, a power of two for each worker; 0 if not even one image does."""
     if device.type == "cuda":
         # Where trials share a GPU, the rest of it is another's.
         torch.cuda.set_per_process_memory_fraction(min(1.0, sweep.resources.gpus), device)
-    reference = sweep_reference(sweep, device)
+    return sweep.resources.workers * min(_fitting(sweep, reference_of(m, sweep, device)) for m in sweep.model.each())
+
+
+def _fitting(sweep: Sweep, reference: Reference) -> int:
     images = len(reference.dataset.images(reference.dataset.splits()[0]))
-    return sweep.resources.workers * largest(lambda size: fits(sweep, reference, size), limit=images)
+    return largest(lambda size: fits(sweep, reference, size), limit=images)
 
 
 def largest(fits: Callable[[int], bool], limit: int) -> int:

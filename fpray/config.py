@@ -24,7 +24,6 @@ from fpray.data import DATASETS
 from fpray.data.base import Options
 from fpray.errors import did_you_mean
 from fpray.methods import METHODS, Method, TrainedMethod
-from fpray.pretrained import Model as Model
 from fpray.pretrained import Models
 from fpray.section import Section
 from fpray.space import Choice, Constant, Dimension, Grid, Int, Range, Space, Values, grid_cells, is_finite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +11,18 @@ import typer
 from rich.console import Console
 from upath import UPath
 
+from fpray.check import first_of, quick_check, tell
 from fpray.config import Sweep
 from fpray.data import DATASETS
 from fpray.errors import UserError
 from fpray.model import check_model
 from fpray.plan import plan
+from fpray.preflight import preflight
 from fpray.records import Record, RecordStore
 from fpray.report import Report, make_report, table
 from fpray.storage import is_local, open_storage, write_whole
 from fpray.sweepfile import default_file, dump_sweep, read_sweep
-from fpray.sweepfolder import held, settle
+from fpray.sweepfolder import held, recorded_batch_size, settle
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 # Wide enough off a terminal too: a log's lines are not to be broken.
@@ -36,7 +39,8 @@ def main(
     """Start, resume or extend the sweep that FILE describes, and show each method's ID/OOD trade-off."""
     try:
         sweep = read_sweep(file or default_file(), set_ or ())
-        check_model(sweep.model.name, sweep.model.pretrained)
+        for model in sweep.model.each():
+            check_model(model.name, model.pretrained)
         if dry_run:
             print(dump_sweep(sweep) + "\n" + plan(sweep))
             return
@@ -58,8 +62,24 @@ def run(sweep: Sweep, address: str | None) -> int:
         raise UserError("tracking.uri: name an MLflow server, since the storage is not on this machine")
     folder = storage / sweep.name
     with held(folder):
+        if sweep.train.batch_size == "auto":
+            sweep = with_batch_size(sweep, folder, address)
         settle(sweep, folder)
         return _complete(sweep, storage, folder, address)
+
+
+def with_batch_size(sweep: Sweep, folder: UPath, address: str | None) -> Sweep:
+    """The sweep with the number that `batch_size: auto` stands for: that of its records, else what fits."""
+    from fpray.executor import batch_size_that_fits, connect
+
+    size = recorded_batch_size(folder)
+    if size is None:
+        preflight(sweep)
+        connect(address)
+        size = batch_size_that_fits(sweep)
+        console.print(f"train.batch_size: {size} is the largest that fits", highlight=False)
+    train = sweep.train.model_copy(update={"batch_size": size})
+    return sweep.model_copy(update={"train": train})
 
 
 def _complete(sweep: Sweep, storage: UPath, folder: UPath, address: str | None) -> int:
@@ -74,9 +94,11 @@ def _complete(sweep: Sweep, storage: UPath, folder: UPath, address: str | None) 
     schedule = Schedule(sweep, store.read_all())
     at_once = 0
     if not schedule.complete:
+        preflight(sweep)
+        for line in quick_check(DATASETS[sweep.data.layout](sweep.data), sweep.resources.workers):
+            tell(f"note: {line}", console)
         connect(address)
         at_once = concurrency(sweep.resources)
-        prepare_data(sweep)
     tracker = Tracker(sweep, storage, folder, uri) if uri is not None else None
     noted = [tracker.note] if tracker is not None else []
     for note in noted:
@@ -99,6 +121,8 @@ def _complete(sweep: Sweep, storage: UPath, folder: UPath, address: str | None) 
     report = make_report(sweep, schedule.wanted())
     files = write_report(report, folder / "report")
     console.print(table(report))
+    for line in unreadable_lines(schedule.wanted()):
+        tell(f"warning: {line}", console)
     console.print(f"records and report: {folder}", highlight=False, soft_wrap=True)
     if tracker is not None and uri is not None:
         problem = tracker.close(report, files)
@@ -107,10 +131,15 @@ def _complete(sweep: Sweep, storage: UPath, folder: UPath, address: str | None) 
     return 1 if report.failed() else 0
 
 
-def prepare_data(sweep: Sweep) -> None:
-    """Let the dataset make what it makes once, before the trials would all do it at the same time."""
-    dataset = DATASETS[sweep.data.layout](sweep.data)
-    dataset.images(dataset.splits()[0])
+def unreadable_lines(records: Sequence[Record]) -> list[str]:
+    """The images that trials couldn't decode, a line for each split."""
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        for split, names in record.unreadable.items():
+            found.setdefault(split, {}).update(dict.fromkeys(names))
+    return [
+        f"{split}: {len(names)} images can't be decoded: {first_of(list(names), 5)}" for split, names in found.items()
+    ]
 
 
 def write_report(report: Report, folder: UPath) -> list[UPath]:

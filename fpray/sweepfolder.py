@@ -25,8 +25,9 @@ from fpray.sweepfile import dump_sweep
 from fpray.trial import commit, versions
 
 FIXED = ("data", "model", "train")
-"""The sections that decide what a record means. The range of `train.lr` is searched, so it may change; the models may
-too as far as `_extends` says."""
+"""The sections that decide what a record means. The models may change as far as `_extends` says."""
+FREE = {"train.lr", "train.accumulate", "train.gradient_checkpointing", "train.compile"}
+"""What may change in them: the range of `lr` is searched, and the others are ways to compute the same step."""
 
 
 @contextlib.contextmanager
@@ -74,14 +75,9 @@ def settle(sweep: Sweep, folder: UPath) -> None:
     Raises:
         UserError: if data, model or training differ from those of the records, with the differences.
     """
-    path = folder / "sweep.yaml"
-    new = yaml.safe_load(dump_sweep(sweep))
-    if path.exists() and (folder / "trials").exists():
-        try:
-            old = dict(yaml.safe_load(path.read_text()))
-            models = Models.model_validate(old["model"])
-        except (yaml.YAMLError, TypeError, ValueError, KeyError):
-            raise UserError(f"'{path}' is damaged; put it back, or give the sweep another name") from None
+    new, old = yaml.safe_load(dump_sweep(sweep)), _recorded(folder)
+    if old is not None:
+        models = Models.model_validate(old["model"])
         if models != sweep.model and _extends(models, sweep, [r.trial for r in RecordStore(folder).read_all()]):
             old["model"] = new["model"]
         changed = [line for section in FIXED for line in _differences(section, old.get(section), new[section])]
@@ -92,7 +88,31 @@ def settle(sweep: Sweep, folder: UPath) -> None:
             )
     made_with = ", ".join(f"{package} {number}" for package, number in versions().items())
     header = f"# {made_with}, commit {commit() or 'unknown'}\n"
-    write_whole(path, (header + dump_sweep(sweep)).encode())
+    write_whole(folder / "sweep.yaml", (header + dump_sweep(sweep)).encode())
+
+
+def recorded_batch_size(folder: UPath) -> int | None:
+    """The batch size of the trials in a sweep's folder; None if there are none.
+
+    Raises:
+        UserError: if the resolved sweep file there is damaged.
+    """
+    old = _recorded(folder)
+    return None if old is None else int(old["train"]["batch_size"])
+
+
+def _recorded(folder: UPath) -> dict[str, Any] | None:
+    """The resolved sweep that the folder's trials are of; None if there are none."""
+    path = folder / "sweep.yaml"
+    if not path.exists() or not (folder / "trials").exists():
+        return None
+    try:
+        old = dict(yaml.safe_load(path.read_text()))
+        Models.model_validate(old["model"])
+        int(old["train"]["batch_size"])
+    except (yaml.YAMLError, TypeError, ValueError, KeyError):
+        raise UserError(f"'{path}' is damaged; put it back, or give the sweep another name") from None
+    return old
 
 
 def _extends(old: Models, sweep: Sweep, trials: Iterable[Trial]) -> bool:
@@ -106,7 +126,7 @@ def _extends(old: Models, sweep: Sweep, trials: Iterable[Trial]) -> bool:
 
 
 def _differences(key: str, old: Any, new: Any) -> list[str]:
-    if key == "train.lr" or old == new:
+    if key in FREE or old == new:
         return []
     if isinstance(old, dict) and isinstance(new, dict):
         return [line for k in sorted(old | new) for line in _differences(f"{key}.{k}", old.get(k), new.get(k))]

@@ -14,7 +14,7 @@ from upath import UPath
 
 from fpray import __version__
 from fpray.checkpoint import Checkpoint, newest_checkpoint
-from fpray.config import Model, Sweep
+from fpray.config import Sweep
 from fpray.data import DATASETS
 from fpray.data.base import Options
 from fpray.evaluate import Predictions, predict
@@ -22,6 +22,7 @@ from fpray.memory import explained
 from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
 from fpray.model import Classifier, weights_of
 from fpray.movement import linear_cka, weight_distance
+from fpray.pretrained import Model
 from fpray.records import Cost, Epoch, Movement, Provenance, Record, RecordStore
 from fpray.reference import Reference, load_reference
 from fpray.runtime import Runtime
@@ -34,16 +35,16 @@ PACKAGES = ("ray", "torch", "open_clip_torch", "peft", "optuna")
 def warm_reference(
     model: Model, data: Options, device: torch.device, loader_workers: int, gradient_checkpointing: bool
 ) -> Reference:
-    """The reference of a sweep, loaded once in a process and kept for the trials that follow there."""
+    """The reference, loaded once in a process and kept for the trials that follow there."""
     reference = load_reference(model.name, model.pretrained, DATASETS[data.layout](data), device, loader_workers)
     if gradient_checkpointing:
         reference.classifier.encoder.set_grad_checkpointing()  # the methods' copies have it too
     return reference
 
 
-def sweep_reference(sweep: Sweep, device: torch.device) -> Reference:
-    """The reference of a sweep, see `warm_reference`."""
-    return warm_reference(sweep.model, sweep.data, device, sweep.resources.loaders, sweep.train.gradient_checkpointing)
+def reference_of(model: Model, sweep: Sweep, device: torch.device) -> Reference:
+    """The reference of one of a sweep's models, see `warm_reference`."""
+    return warm_reference(model, sweep.data, device, sweep.resources.loaders, sweep.train.gradient_checkpointing)
 
 
 def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
@@ -53,12 +54,13 @@ def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> 
         record: the trial's record as it was when the trial was (re)started.
         folder: the sweep's.
     """
-    with explained(sweep, sweep.model.name, runtime.device):
-        _run(record, sweep, RecordStore(folder), runtime)
+    model = record.trial.model or sweep.model.each()[0]
+    with explained(sweep, model.name, runtime.device):
+        _run(record, sweep, model, RecordStore(folder), runtime)
 
 
-def _run(record: Record, sweep: Sweep, store: RecordStore, runtime: Runtime) -> None:
-    trial, reference = record.trial, sweep_reference(sweep, runtime.device)
+def _run(record: Record, sweep: Sweep, model: Model, store: RecordStore, runtime: Runtime) -> None:
+    trial, reference = record.trial, reference_of(model, sweep, runtime.device)
     use_tf32(sweep.train.precision != "fp32")
     record = record.model_copy(update={"attempt": record.attempt + 1, "provenance": provenance(runtime.device)})
     method = build_method(record, reference, store)
@@ -92,7 +94,8 @@ def build_method(record: Record, reference: Reference, store: RecordStore) -> Me
     """The trial's method, ready to train or, if it builds on another trial, with that trial's weights."""
     kind = METHODS[record.trial.method]
     torch.manual_seed(record.trial.seed)  # LoRA's A matrices start at random
-    method = kind(kind.Params.model_validate(record.trial.params), reference)
+    params = {name: value for name, value in record.trial.params.items() if name != "model"}
+    method = kind(kind.Params.model_validate(params), reference)
     if isinstance(method, DerivedMethod):
         method.take_source(store.read_weights(method.params.source))
     return method

@@ -13,7 +13,7 @@ from fpray.errors import UserError
 from fpray.pretrained import Model
 from fpray.records import Record, RecordStore
 from fpray.sweepfile import check_sweep, read_sweep
-from fpray.sweepfolder import held, settle
+from fpray.sweepfolder import held, recorded_batch_size, settle
 
 
 def sweep_of(**sections: object) -> Sweep:
@@ -40,6 +40,18 @@ def test_versions_and_commit_stand_in_the_file(folder: UPath) -> None:
 
 def test_more_trials_and_other_ranges_are_welcome(folder: UPath) -> None:
     settle(sweep_of(methods={"full": {"trials": 9}, "l2": None}, train={"lr": {"log": [1e-6, 1e-5]}}), folder)
+
+
+def test_other_ways_to_compute_the_same_step_are_welcome(folder: UPath) -> None:
+    settle(sweep_of(train={"accumulate": 4, "gradient_checkpointing": True, "compile": True}), folder)
+
+
+def test_the_batch_size_of_the_trials_there_is_known(folder: UPath, tmp_path: Path) -> None:
+    assert recorded_batch_size(folder) == 512
+    assert recorded_batch_size(UPath(tmp_path / "new")) is None
+    (folder / "sweep.yaml").write_text("train: {batch_size: auto}")
+    with pytest.raises(UserError, match="is damaged"):
+        recorded_batch_size(folder)
 
 
 def test_changed_training_is_refused_with_the_differences(folder: UPath) -> None:

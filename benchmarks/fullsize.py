@@ -1,0 +1,98 @@
+"""A sweep of every method with a full-size ViT-B/16, on small trees in DomainNet's and ImageNet's own layouts.
+
+    python benchmarks/fullsize.py
+
+Weights are random and images are noise of 256 pixels, so accuracies mean nothing: it shows that everything runs at
+224 pixels, and how much memory it takes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from PIL import Image
+from training import random_weights
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "data"))
+from trees import TREES  # noqa: E402 - the trees that the tests make
+
+METHODS = {"linear_probe": 1, "full": 2, "l1": 1, "l2": 1, "kd": 1, "lora": 1, "wise_ft": 2}
+
+
+class PeakMemory(threading.Thread):
+    """The most memory that a process's descendants ever held, the largest one and all at a time, in GiB."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._root, self.one, self.all = psutil.Process(pid), 0.0, 0.0
+
+    def run(self) -> None:
+        while self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE:
+            held = []
+            for process in self._root.children(recursive=True):
+                try:
+                    held.append(process.memory_full_info().uss / 2**30)
+                except psutil.Error:
+                    continue  # it has ended meanwhile
+            self.one, self.all = max([self.one, *held]), max(self.all, sum(held))
+            time.sleep(1)
+
+
+def enlarge(root: Path) -> None:
+    """Bring every image below a folder to 256 pixels."""
+    for path in root.rglob("*"):
+        if path.suffix.lower() in (".png", ".jpg", ".jpeg"):
+            Image.open(path).convert("RGB").resize((256, 256), Image.Resampling.BICUBIC).save(path)
+
+
+def run(layout: str, model: str, scratch: Path) -> dict[str, Any]:
+    """Sweep over every method on a layout; what came of it."""
+    data = TREES[layout](scratch / layout) | {"templates": ["a photo of a {}.", "a {}."]}
+    enlarge(scratch / layout)
+    sweep = {
+        "name": layout,
+        "data": data,
+        "model": {"name": model},
+        "train": {"epochs": 1, "batch_size": 16},
+        "methods": {"zero_shot": {}} | {name: {"trials": trials} for name, trials in METHODS.items()},
+        "storage": str(scratch / "results"),
+        "tracking": None,
+    }
+    file = scratch / f"{layout}.yaml"
+    file.write_text(json.dumps(sweep))  # JSON is YAML
+    started = time.monotonic()
+    command = subprocess.Popen([sys.executable, "-m", "fpray.sweep", str(file)])
+    peak = PeakMemory(command.pid)
+    peak.start()
+    code = command.wait()
+    peak.join()
+    paths = (scratch / "results" / layout / "trials").glob("*/record.json")
+    records = [json.loads(path.read_text()) for path in paths]
+    return {
+        "layout": layout,
+        "exit code": code,
+        "finished": sum(record["status"] == "finished" for record in records),
+        "steps of a trial": max(epoch["step"] for record in records for epoch in record["history"]),
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "peak GiB of the largest process": round(peak.one, 2),
+        "peak GiB of all": round(peak.all, 2),
+    }
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="fpray-fullsize-") as folder:
+        model = random_weights("ViT-B-16", Path(folder) / "model")
+        for layout in ("domainnet", "imagenet"):
+            print(json.dumps(run(layout, model, Path(folder))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

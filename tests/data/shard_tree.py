@@ -12,6 +12,11 @@ import numpy as np
 import webdataset
 from PIL import Image
 
+from fpray.data.base import Split
+from fpray.data.shards import ShardIndex, indexes
+from fpray.data.webdataset import ShardImages, WebDataset
+from fpray.sweepfile import check_sweep
+
 CLASSES = ("cat", "dog", "snow leopard")
 
 
@@ -66,3 +71,20 @@ def make_shards(root: Path) -> dict[str, Any]:
         "id_val": 0.2,
         "ood_val": 0.3,
     }
+
+
+def opened(section: dict[str, Any]) -> WebDataset:
+    """The dataset of a sweep file's `data` section."""
+    return WebDataset(check_sweep({"name": "s", "data": section}, "s").data)  # type: ignore[arg-type]
+
+
+def train_images(*addresses: str) -> ShardImages:
+    """All images in such shards, as a dataset's training split; the other splits' shards are never looked for."""
+    shards = {"train": list(addresses), "val": "no-val.tar", "test": "no-test.tar"}
+    section = {"layout": "webdataset", "id": shards, "ood": {"other": {"test": "no-ood.tar"}}, "classes": CLASSES}
+    return opened(section).images(Split("id", "id", "train"))
+
+
+def index_of(shard: Path | str) -> ShardIndex:
+    """The index of one training shard."""
+    return indexes([str(shard)], "data.id.train")[0]

@@ -1,8 +1,7 @@
-"""Indexes of shards: where every sample is, kept for the next time, and what is wrong with a shard."""
+"""Indexes of shards: where every sample is, kept for the next time."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import os
@@ -11,14 +10,12 @@ import tarfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import fsspec
 import numpy as np
 import pytest
-from fsspec import AbstractFileSystem
-from fsspec.registry import known_implementations
-from shard_tree import encoded, tar, write_shards
+from shard_tree import encoded, index_of, tar, write_shards
 
 from fpray.data.shards import ShardIndex, build, indexes, split_name
 from fpray.errors import UserError
@@ -38,10 +35,6 @@ def shard(tmp_path: Path) -> Path:
 
 def built(*members: tuple[str, bytes], **options: Any) -> ShardIndex:
     return build(io.BytesIO(tar(members, **options)))
-
-
-def index_of(shard: Path | str) -> ShardIndex:
-    return indexes([str(shard)], "data.id.train")[0]
 
 
 def same(one: ShardIndex, other: ShardIndex) -> bool:
@@ -232,129 +225,6 @@ def test_object_storage_keeps_its_indexes_too(shard: Path) -> None:
     assert index_of(address).keys.tolist() == [b"%06d" % n for n in range(12, 24)]
     files.pipe_file(address, tar([("1.png", b"x"), ("1.cls", b"1")]))
     assert len(index_of(address)) == 1
-
-
-PNG = ("1.png", b"x")
-WRONG: dict[str, tuple[list[tuple[str, bytes]], str]] = {
-    "none": ([], r"there is no sample in it, that is an image \(\.jpg, \.jpeg, \.png, \.webp\) and its label"),
-    "no label": ([PNG], r"the sample '1' has no label; give it a \.cls, or a \.json with the key 'label'"),
-    "json without": ([PNG, ("1.json", b'{"caption": "x"}')], r"the sample '1' has no label; .*"),
-    "a list": ([PNG, ("1.json", b"[1]")], r"the sample '1' has no label; .*"),
-    "no image": ([PNG, ("1.cls", b"1"), ("2.tif", b"x"), ("2.cls", b"1")], "the sample '2' has a label but no image.*"),
-    "word": ([PNG, ("1.cls", b"cat")], "the label of the sample '1' is b'cat', not a whole number from 0 on"),
-    "negative": ([PNG, ("1.cls", b"-1")], "the label of the sample '1' is b'-1', not .*"),
-    "huge": ([PNG, ("1.cls", b"9" * 30)], "the label of the sample '1' is b'99999999999999999999', not .*"),
-    "empty": ([PNG, ("1.cls", b"")], "the label of the sample '1' is b'', not .*"),
-    "fraction": ([PNG, ("1.json", b'{"label": 1.5}')], "the label of the sample '1' is 1.5, not .*"),
-    "true": ([PNG, ("1.json", b'{"label": true}')], "the label of the sample '1' is True, not .*"),
-    "minus": ([PNG, ("1.json", b'{"label": -3}')], "the label of the sample '1' is -3, not .*"),
-    "no json": ([PNG, ("1.json", b"{label: 1}")], "the .json of the sample '1' is damaged or no JSON; write it again"),
-    "deep json": ([PNG, ("1.json", b"[" * 200_000)], "the .json of the sample '1' is damaged or no JSON; .*"),
-    "twice": ([PNG, ("1.cls", b"1"), PNG], "the key '1' is there twice, with two images; rename or remove one"),
-    "two kinds": ([PNG, ("1.cls", b"1"), ("1.jpg", b"x")], "the key '1' is there twice, with two images; .*"),
-    "two labels": ([PNG, ("1.cls", b"1"), ("1.cls", b"1")], "the key '1' is there twice, with two .cls members; .*"),
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_what_is_wrong_with_a_sample_is_said_with_shard_and_key(wrong: str, tmp_path: Path) -> None:
-    members, message = WRONG[wrong]
-    (tmp_path / "a.tar").write_bytes(tar(members))
-    with pytest.raises(UserError, match=f"^data.id.train: '{tmp_path}/a.tar': {message}$"):
-        index_of(tmp_path / "a.tar")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
-
-
-def flipped(content: bytes, at: int) -> bytes:
-    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda whole: b"",
-        lambda whole: b"no tar file at all",
-        lambda whole: np.random.default_rng(0).bytes(20_000),
-        gzip.compress,
-        lambda whole: whole[:1700],
-        lambda whole: whole[:512],
-        lambda whole: whole[:2560],
-        lambda whole: whole[:2561],
-        lambda whole: flipped(whole, 2560),
-    ],
-    ids=["empty", "text", "noise", "gzip", "in an image", "in a label", "between", "in a header", "damaged header"],
-)
-def test_what_is_no_whole_tar_file_is_said(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
-    whole = tar([("1.cls", b"1"), ("1.png", b"x" * 600), ("2.cls", b"2"), ("2.png", b"y")])
-    shard = tmp_path / "a.tar"
-    shard.write_bytes(damage(whole))
-    with pytest.raises(
-        UserError, match=rf"^data.id.train: '{shard}' is not an uncompressed, whole tar file \(.+\); .*$"
-    ):
-        index_of(shard)
-
-
-def test_sparse_members_are_refused(tmp_path: Path) -> None:
-    content = bytearray(tar([("1.png", b"x"), ("1.cls", b"1")], format=tarfile.GNU_FORMAT))
-    content[156:157] = tarfile.GNUTYPE_SPARSE
-    content[148:156] = b"%06o\0 " % (sum(content[:148]) + sum(content[156:512]) + 8 * 32)
-    (tmp_path / "a.tar").write_bytes(content)
-    with pytest.raises(UserError, match=r"is not an uncompressed, whole tar file \(the member '1.png' is sparse\)"):
-        index_of(tmp_path / "a.tar")
-
-
-@pytest.mark.parametrize("place", ["{}/missing.tar", "memory://nowhere/missing.tar"])
-def test_a_missing_shard_is_named(place: str, tmp_path: Path) -> None:
-    address = place.format(tmp_path)
-    with pytest.raises(UserError, match=f"^data.id.train: a shard is missing; looked for '{address}'$"):
-        index_of(address)
-
-
-def test_a_folder_is_no_shard(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"^data.id.train: can't read '{tmp_path}': is a directory; mend that and"):
-        index_of(tmp_path)
-
-
-def test_an_unknown_scheme_is_named() -> None:
-    with pytest.raises(UserError, match=r"^data.id.train: 's33://b/a.tar' begins with the unknown scheme 's33'; did"):
-        index_of("s33://b/a.tar")
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = {"class": "no_such_module.Files", "err": "Install nowherefs to access nowhere"}
-    monkeypatch.setitem(known_implementations, "nowhere", missing)
-    message = r"'nowhere://b/a.tar' needs a package that is not there: install nowherefs to access nowhere$"
-    with pytest.raises(UserError, match=f"^data.id.train: {message}"):
-        index_of("nowhere://b/a.tar")
-
-
-class Closed(AbstractFileSystem):
-    """Storage that refuses: when it is connected to, or when it is asked."""
-
-    protocol = "closed"
-    cachable = False
-    from_the_start: ClassVar = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        if self.from_the_start:
-            raise ConnectionRefusedError("Connection refused")
-
-    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        raise PermissionError("Access denied")
-
-
-@pytest.mark.parametrize(
-    ("from_the_start", "message"),
-    [(True, "can't reach '{}': connection refused"), (False, "can't read '{}': access denied")],
-)
-def test_storage_that_does_not_answer_is_named(
-    from_the_start: bool, message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Closed, "from_the_start", from_the_start)
-    monkeypatch.setitem(known_implementations, "closed", {"class": f"{__name__}.Closed"})
-    with pytest.raises(UserError, match=f"^data.id.train: {message.format('closed://a.tar')}; mend that and start"):
-        index_of("closed://a.tar")
 
 
 def test_the_label_is_what_webdataset_writes(shard: Path) -> None:

@@ -57,7 +57,7 @@ def main() -> None:
         sweep = sweep_of(options.model, options.gpu, batch, options.steps, Path(scratch))
         use_tf32(options.gpu)
         dataset = DATASETS[sweep.data.layout](sweep.data)
-        reference = load_reference(sweep.model.name, None, dataset, runtime.device)
+        reference = load_reference(sweep.model.each()[0].name, None, dataset, runtime.device)
         device = torch.cuda.get_device_name() if options.gpu else "CPU, 1 thread"
         print(f"{options.model}, {device}, torch {torch.__version__}, {sweep.train.precision}, batch {batch}\n")
         figures = {"loop": loops(reference, sweep, loaders, options, runtime, UPath(scratch))}

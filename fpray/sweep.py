@@ -146,7 +146,7 @@ def write_report(report: Report, folder: UPath) -> list[UPath]:
     """Write each method's front and the whole report as JSON, the figure as a page and as a picture."""
     from fpray import figures
 
-    contents = {f"front-{m.method}.json": m.model_dump_json(indent=1).encode() for m in report.methods}
+    contents = {f"front-{m.name}.json": m.model_dump_json(indent=1).encode() for m in report.methods}
     contents |= {"report.json": report.model_dump_json(indent=1).encode()}
     contents |= {"fronts.html": figures.html(report).encode(), "fronts.png": figures.png(report)}
     for name, content in contents.items():

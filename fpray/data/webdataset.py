@@ -98,7 +98,7 @@ class Options(base.Options):
         return self
 
 
-class UnreachableShardError(Exception):
+class UnreachableShardError(UserError):
     """The storage doesn't give an image, which says nothing about the image."""
 
 
@@ -149,7 +149,9 @@ class ShardImages(EncodedImages):
             contents = files.cat_ranges([self._place(index)[1] for index in wanted], starts, ends, on_error="return")
             for index, content in zip(wanted, contents, strict=True):
                 if isinstance(content, BaseException):
-                    raise UnreachableShardError(f"{self.name_of(index)}: {reason(content)}") from content
+                    raise UnreachableShardError(
+                        f"data: can't fetch '{self.name_of(index)}': {reason(content)}; see that the storage answers"
+                    ) from content
                 self._fetched[index] = content
 
     def _place(self, index: int) -> tuple[AbstractFileSystem, str]:

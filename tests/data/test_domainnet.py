@@ -114,10 +114,10 @@ def test_an_image_is_the_file_of_its_path(shared: dict[str, Any]) -> None:
             assert np.array_equal(images[index], stored)
 
 
-def test_lists_may_have_blank_lines_and_windows_line_ends(tree: Path, section: dict[str, Any]) -> None:
+def test_lists_may_have_blanks_and_windows_line_ends(tree: Path, section: dict[str, Any]) -> None:
     expected = by_path(opened(section), "ood/sketch/test")
     file = tree / "sketch_test.txt"
-    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n") + b"\r\n\r\n")
+    file.write_bytes(file.read_bytes().replace(b"\n", b" \r\n") + b"\r\n \r\n")
     assert by_path(opened(section), "ood/sketch/test") == expected
 
 

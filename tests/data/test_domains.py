@@ -223,6 +223,10 @@ def test_mistakes_that_the_tree_shows_are_named(tree: Path, section: dict[str, A
         "data.templates: 'scetch' is no domain of this sweep; did you mean 'sketch'?": {
             "templates": {"scetch": ["a {}."]}
         },
+        "data.templates: 'art painting' is no domain of this sweep; known are: photo, sketch": {
+            "ood": "sketch",
+            "templates": {"art painting": ["a {}."]},
+        },
         f"data.ood: '{tree}/sketch' has none of the class folders; name others": {"classes": ["alarm_clock"]},
         "data: no images of 'photo' are left for id/train; lower data.id_val or data.id_test": {
             "id_test": 0.99,

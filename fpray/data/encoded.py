@@ -44,8 +44,9 @@ class EncodedImages(LabelledImages):
         """
         try:
             return decode(self.read(index))
-        # What PIL raises depends on the format and on where the file is damaged.
-        except (OSError, ValueError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError) as error:
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # PIL raises nearly every kind, depending on where a file is damaged
             self.unreadable[index] = True
             self._check_share()
             raise UnreadableImageError(f"{self.name_of(index)}: {reason(error)}") from None
@@ -79,7 +80,7 @@ def decode(content: bytes) -> Image.Image:
     """An encoded image as upright RGB: turned as its EXIF data says, transparent parts on white, 16 bits scaled to 8.
 
     Raises:
-        OSError, ValueError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError: if it can't be decoded.
+        Exception: of nearly any kind, if it can't be decoded.
     """
     image = Image.open(BytesIO(content))
     image.load()

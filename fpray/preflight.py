@@ -112,7 +112,10 @@ def _hub_answers() -> bool:
 
 
 def _sentence(name: str, pretrained: str | None, error: Exception) -> str:
+    is_file = pretrained is not None and Path(pretrained).is_file()
     what = f"model.name: '{name}'" if pretrained is None else f"model.pretrained: '{pretrained}'"
+    if pretrained is not None and not is_file:
+        what += f" of '{name}'"
     chain = list(_causes(error))
     said = "\n".join(f"{[kind.__name__ for kind in type(e).__mro__]} {e}" for e in chain)
     brief = f"{type(chain[-1]).__name__}: {_first_line(chain[-1])}"
@@ -121,7 +124,7 @@ def _sentence(name: str, pretrained: str | None, error: Exception) -> str:
             return f"{what} {meaning.format(hub=constants.ENDPOINT, error=brief)}"
     if "Error(s) in loading state_dict" in said:
         brief = _misfit(said)
-    if pretrained is not None and Path(pretrained).is_file():
+    if is_file:
         return f"{what} is no checkpoint of '{name}' ({brief}); name the model that it was made with as model.name"
     if name.startswith("local-dir:"):
         return f"{what} can't be loaded ({brief}); mend its open_clip_config.json, or put in the weights that fit it"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 
 import open_clip
 import pytest
 import torch
+from conftest import TINY
+from open_clip.transformer import QuickGELU
 
 from fpray.errors import UserError
 from fpray.model import check_model, load_clip, load_weights, weights_of, zero_shot_head
@@ -72,6 +75,32 @@ def test_the_loaded_model_is_frozen_and_in_eval_mode(tiny_clip: str) -> None:
     assert not any(module.training for module in clip.modules())
 
 
+@pytest.mark.parametrize("architecture", ["ViT-tiny", "ViT-tiny-quickgelu"])
+def test_a_tags_own_configuration_says_whether_gelu_is_quick(
+    architecture: str, tiny_clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(Path(tiny_clip.removeprefix("local-dir:")) / "open_clip_model.safetensors")
+    tags = {"openai": {"file": file, "quick_gelu": True}, "dfn2b": {"file": file, "quick_gelu": True}}
+    if not architecture.endswith("quickgelu"):
+        tags["laion2b"] = {"file": file}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, architecture, tags)
+    config = TINY | ({"quick_gelu": True} if architecture.endswith("quickgelu") else {})
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, architecture, config)
+    for tag, published in tags.items():
+        check_model(architecture, tag)
+        with warnings.catch_warnings(action="error"):  # open_clip warns of a wrong activation
+            clip = load_clip(architecture, tag, torch.device("cpu")).clip
+        for blocks in (clip.visual.transformer.resblocks, clip.transformer.resblocks):
+            assert all(isinstance(block.mlp.gelu, QuickGELU) is published.get("quick_gelu", False) for block in blocks)
+
+
+def test_open_clip_knows_which_published_weights_want_quick_gelu() -> None:
+    for tag in ("openai", "metaclip_400m", "metaclip_fullcc", "dfn2b"):
+        for name in ("ViT-B-16", "ViT-B-16-quickgelu"):
+            assert open_clip.get_pretrained_cfg(name, tag)["quick_gelu"] is True
+    assert not open_clip.get_pretrained_cfg("ViT-B-16", "laion2b_s34b_b88k").get("quick_gelu")
+
+
 def test_a_folder_without_weights_is_an_error(tiny_clip: str, tmp_path: Path) -> None:
     config = Path(tiny_clip.removeprefix("local-dir:")) / "open_clip_config.json"
     (tmp_path / config.name).write_text(config.read_text())
@@ -86,6 +115,10 @@ def test_a_folder_without_weights_is_an_error(tiny_clip: str, tmp_path: Path) ->
         ("ViT-B-61", "openai", ["model.name", "'ViT-B-61'", "did you mean 'ViT-B-16'?"]),
         ("ViT-B-16", "opanai", ["model.pretrained", "'opanai'", "'ViT-B-16'", "did you mean 'openai'?"]),
         ("ViT-B-16", None, ["model.pretrained", "'ViT-B-16'", "'openai'"]),
+        ("ViT-B-16-plus", None, ["model.pretrained", "'ViT-B-16-plus'", "a checkpoint file"]),
+        ("ViT-B-16-plus", "openai", ["model.pretrained", "'openai'", "open_clip knows no tag of it"]),
+        ("embedded", "openai", ["model.pretrained", "'embedded' has weights of its own", "leave 'openai' out"]),
+        ("hf-hub:some/model", "openai", ["model.pretrained", "'hf-hub:some/model' has weights of its own"]),
         ("local-dir:/nowhere", None, ["model.name", "open_clip_config.json", "'/nowhere'"]),
     ],
 )

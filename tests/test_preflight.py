@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+from conftest import TINY
 from huggingface_hub import constants
 from safetensors.torch import load_file
 
@@ -132,14 +133,10 @@ def test_a_pickle_with_code_is_not_run(zipped: bool, folder: Path, tmp_path: Pat
 
 
 @pytest.fixture
-def tiny_architecture(folder: Path) -> Iterator[str]:
+def tiny_architecture(monkeypatch: pytest.MonkeyPatch) -> str:
     """The tiny model as an architecture that open_clip knows by name."""
-    config = folder.parent / "ViT-tiny.json"
-    config.write_text(json.dumps(json.loads((folder / CONFIG).read_text())["model_cfg"]))
-    open_clip.add_model_config(config)
-    yield config.stem
-    open_clip.factory._MODEL_CONFIG_PATHS.remove(config)
-    del open_clip.factory._MODEL_CONFIGS[config.stem]
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "ViT-tiny", TINY)
+    return "ViT-tiny"
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pt", "pth", "bin", "training.pt"])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from fpray.errors import UserError
 from fpray.methods.lora import LoRA
 from fpray.model import weights_of
 from fpray.reference import Reference
+from fpray.space import Choice, Constant
 
 ATTENTION, MLP = {"q", "k", "v", "out"}, {"c_fc", "c_proj"}
 
@@ -79,6 +84,55 @@ def test_merged_weights_are_w0_plus_scaled_product_of_the_factors(reference: Ref
         for block in (0, 1)
         for part in ("in_proj", "out_proj")
     }
+
+
+@pytest.mark.parametrize(
+    ("layer", "key", "rows"),
+    [
+        ("attn.k", "attn.in_proj_weight", slice(32, 64)),
+        ("attn.out", "attn.out_proj.weight", slice(None)),
+        ("mlp.c_fc", "mlp.c_fc.weight", slice(None)),
+    ],
+)
+def test_at_full_rank_it_can_be_any_change_of_a_layer(
+    layer: str, key: str, rows: slice, reference: Reference, pixels: Tensor
+) -> None:
+    dense = copy.deepcopy(reference.classifier)
+    weight = dense.encoder.transformer.resblocks[1].get_parameter(key)[rows]
+    change = 0.2 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        weight.add_(change)
+    method = method_of(reference, rank=32, alpha=32.0).eval()
+    u, s, v = torch.linalg.svd(change, full_matrices=False)
+    factors, prefix = dict(method.named_parameters()), "classifier.encoder.base_model.model.transformer.resblocks.1."
+    with torch.no_grad():
+        factors[f"{prefix}{layer}.lora_B.default.weight"].copy_(u * s.sqrt())
+        factors[f"{prefix}{layer}.lora_A.default.weight"].copy_(s.sqrt()[:, None] * v)
+        expected = dense(pixels)
+        assert not torch.allclose(expected, reference.classifier(pixels), atol=0.05)
+        torch.testing.assert_close(method.classifier(pixels), expected, rtol=1e-4, atol=1e-5)
+    left, known = weights_of(method.plain()), weights_of(dense)
+    assert all(torch.allclose(left[name], known[name], rtol=1e-5, atol=1e-6) for name in known)
+
+
+def test_a_tower_that_bypasses_its_layers_is_refused(reference: Reference) -> None:
+    """timm's EVA hands the weight of `qkv` to a function: what LoRA adds to the layer would never be used."""
+    eva = timm.models.eva.Eva(img_size=32, patch_size=16, embed_dim=32, depth=1, num_heads=2, num_classes=0)
+    eva.image_size = 32
+    clip = nn.Module()
+    clip.visual = eva
+    loaded = replace(reference.loaded, name="EVA", clip=clip)
+    LoRA.check(loaded, {"layers": Constant("mlp")})
+    for layers in (Constant("attention"), Choice(("mlp", "both"))):
+        with pytest.raises(UserError, match=r"methods.lora.layers: .* 'EVA' has no attention layers .*; write mlp"):
+            LoRA.check(loaded, {"layers": layers})
+
+
+def test_the_check_leaves_the_model_as_it_is(reference: Reference) -> None:
+    before = str(reference.loaded.clip.visual)
+    LoRA.check(reference.loaded, {"layers": Choice(("attention", "mlp", "both"))})
+    assert str(reference.loaded.clip.visual) == before
+    assert not any(module._forward_pre_hooks for module in reference.loaded.clip.modules())
 
 
 def test_leaving_the_plain_model_keeps_the_method_as_it_is(reference: Reference, pixels: Tensor) -> None:

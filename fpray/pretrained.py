@@ -22,7 +22,7 @@ class Model(Section):
     @property
     def short(self) -> str:
         """The last part of the name, as it stands in the names of trials and files."""
-        return re.sub(r"[^A-Za-z0-9._-]", "_", self.name.rstrip("/").rpartition("/")[2])
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.name.rpartition(":")[2].rstrip("/").rpartition("/")[2])
 
 
 def _read_names(written: Any) -> str | tuple[str, ...] | Choice:

@@ -15,6 +15,9 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # pydantic's own can't hash a mapping
+
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, written: Any) -> Any:

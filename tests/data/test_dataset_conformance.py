@@ -140,3 +140,8 @@ def test_options_read_back(made: Made) -> None:
 def test_a_mistyped_option_is_named(made: Made) -> None:
     with pytest.raises(UserError, match=r"s: data: unknown key 'layoutt'; did you mean 'layout'\?"):
         opened(made.section | {"layoutt": 1})
+
+
+def test_a_process_can_keep_it_by_its_options(made: Made) -> None:
+    kept = {made.dataset.options: made.dataset}
+    assert kept[made.again().options] is made.dataset

@@ -116,7 +116,7 @@ def _sentence(name: str, pretrained: str | None, error: Exception) -> str:
     what = f"model.name: '{name}'" if pretrained is None else f"model.pretrained: '{pretrained}'"
     if pretrained is not None and not is_file:
         what += f" of '{name}'"
-    chain = list(_causes(error))
+    chain = list(causes(error))
     said = "\n".join(f"{[kind.__name__ for kind in type(e).__mro__]} {e}" for e in chain)
     brief = f"{type(chain[-1]).__name__}: {_first_line(chain[-1])}"
     for pattern, meaning in REASONS:
@@ -131,7 +131,7 @@ def _sentence(name: str, pretrained: str | None, error: Exception) -> str:
     return f"{what} can't be loaded ({brief}); name another one"
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error, what it came from, and so on."""
     while error is not None:
         yield error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -23,6 +23,9 @@ from fpray.report import Report, make_report, table
 from fpray.storage import is_local, open_storage, write_whole
 from fpray.sweepfile import default_file, dump_sweep, read_sweep
 from fpray.sweepfolder import held, recorded_batch_size, settle
+
+if TYPE_CHECKING:
+    from fpray.schedule import Schedule
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 # Wide enough off a terminal too: a log's lines are not to be broken.
@@ -57,46 +60,48 @@ def run(sweep: Sweep, address: str | None) -> int:
     Raises:
         UserError: for what the user can mend, before any trial starts.
     """
+    from fpray.schedule import Schedule  # late: Optuna takes seconds
+
     storage = open_storage(sweep.storage)
     if sweep.tracking is not None and sweep.tracking.uri is None and not is_local(storage):
         raise UserError("tracking.uri: name an MLflow server, since the storage is not on this machine")
     folder = storage / sweep.name
     with held(folder):
+        schedule = Schedule(sweep, RecordStore(folder).read_all())
+        if not schedule.complete:
+            preflight(sweep)
+            for line in quick_check(DATASETS[sweep.data.layout](sweep.data), sweep.resources.workers):
+                tell(f"note: {line}", console)
         if sweep.train.batch_size == "auto":
             sweep = with_batch_size(sweep, folder, address)
         settle(sweep, folder)
-        return _complete(sweep, storage, folder, address)
+        return _complete(sweep, schedule, storage, folder, address)
 
 
 def with_batch_size(sweep: Sweep, folder: UPath, address: str | None) -> Sweep:
     """The sweep with the number that `batch_size: auto` stands for: that of its records, else what fits."""
-    from fpray.executor import batch_size_that_fits, connect
+    from fpray.executor import batch_size_that_fits, concurrency, connect
 
     size = recorded_batch_size(folder)
     if size is None:
-        preflight(sweep)
         connect(address)
+        concurrency(sweep.resources)  # without a GPU the trial of sizes would wait for ever
         size = batch_size_that_fits(sweep)
         console.print(f"train.batch_size: {size} is the largest that fits", highlight=False)
     train = sweep.train.model_copy(update={"batch_size": size})
     return sweep.model_copy(update={"train": train})
 
 
-def _complete(sweep: Sweep, storage: UPath, folder: UPath, address: str | None) -> int:
+def _complete(sweep: Sweep, schedule: Schedule, storage: UPath, folder: UPath, address: str | None) -> int:
     """Run the trials that have no record yet; derive the report, and MLflow's runs, from all the records."""
-    # Imported when a sweep really starts: Ray, Optuna and MLflow take seconds.
+    # Imported when a sweep really starts: Ray and MLflow take seconds.
     from fpray.executor import concurrency, connect, execute
     from fpray.progress import Progress, Watch
-    from fpray.schedule import Schedule
     from fpray.tracking import Tracker, open_command, tracking_uri
 
     store, uri = RecordStore(folder), tracking_uri(sweep, storage)
-    schedule = Schedule(sweep, store.read_all())
     at_once = 0
     if not schedule.complete:
-        preflight(sweep)
-        for line in quick_check(DATASETS[sweep.data.layout](sweep.data), sweep.resources.workers):
-            tell(f"note: {line}", console)
         connect(address)
         at_once = concurrency(sweep.resources)
     tracker = Tracker(sweep, storage, folder, uri) if uri is not None else None

@@ -101,7 +101,7 @@ def test_a_trial_leaves_nothing_in_its_process_but_the_reference(tmp_path: Path,
         if record.trial.number == 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    train = {"epochs": 1, "batch_size": 40, "lr": 1e-3}
+    train = {"epochs": 1, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}}
     sweep = sweep_of(6, train=train, data={"train_images": 80}, model={"name": tiny_clip})
     execute(Schedule(sweep, []), sweep, UPath(tmp_path), 1, lambda record: None, work)
     seen = [path.read_text().split() for path in sorted(tmp_path.glob("*.alive"))]

@@ -5,13 +5,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_LISTED = 10
+"""Known words that a hint lists."""
+
 
 class UserError(Exception):
     """A mistake that the user can mend; its message says how. The command exits with code 2."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint for a mistyped word: the nearest known one, or all of them where none is near."""
+    """A hint for a mistyped word: the nearest known one, upper or lower case; where none is near, what is known."""
     known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"
+    by_lower = {name.lower(): name for name in known}
+    # Of a very short word even one wrong letter is much.
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.65 if len(word) > 3 else 0.5)
+    if near:
+        return f"did you mean '{by_lower[near[0]]}'?"
+    more = f", ... and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+    return f"known are: {', '.join(known[:MOST_LISTED])}{more}"

@@ -20,6 +20,9 @@ from fpray.errors import UserError, did_you_mean
 EMBEDDED = "embedded"
 """The model name of the small CLIP that fpray ships, pre-trained on DrawNet (`python -m fpray.pretrain`)."""
 
+HUB, LOCAL = "hf-hub:", "local-dir:"
+"""What the names of models that open_clip doesn't know itself begin with: a repository's and a folder's."""
+
 
 @dataclass(frozen=True)
 class LoadedClip:
@@ -64,21 +67,35 @@ def check_model(name: str, pretrained: str | None) -> None:
     Raises:
         UserError: for an unknown architecture or pretrained tag, or a folder that is not there or has no good config.
     """
-    if name == EMBEDDED or name.startswith(("hf-hub:", "local-dir:")):
+    if name == EMBEDDED or name.startswith((HUB, LOCAL)):
         if pretrained is not None:
             raise UserError(f"model.pretrained: '{name}' has weights of its own; leave '{pretrained}' out")
-        if name.startswith("local-dir:"):
-            _check_folder(Path(name.removeprefix("local-dir:")))
+        if name.startswith(LOCAL):
+            _check_folder(Path(name.removeprefix(LOCAL)))
         return
     if name not in open_clip.list_models():
-        raise UserError(f"model.name: unknown model '{name}'; {did_you_mean(name, open_clip.list_models())}")
+        raise UserError(f"model.name: unknown model '{name}'; {_name_hint(name)}")
     tags = open_clip.list_pretrained_tags_by_model(name)
     example = f"for example '{tags[0]}'" if tags else "a checkpoint file, for no published ones are known"
     if pretrained is None:
         raise UserError(f"model.pretrained: say which weights of '{name}' to start from, {example}")
     if pretrained not in tags and not Path(pretrained).is_file():
+        if "/" in pretrained or "." in pretrained:  # in no tag
+            raise UserError(f"model.pretrained: no such file: '{pretrained}'; name one that is there, or a tag")
         hint = did_you_mean(pretrained, tags) if tags else "open_clip knows no tag of it"
         raise UserError(f"model.pretrained: '{pretrained}' is neither a file nor a tag of '{name}'; {hint}")
+
+
+def _name_hint(name: str) -> str:
+    """What somebody may have meant who wrote a name that is no model's."""
+    known = [EMBEDDED, *open_clip.list_models()]
+    if ":" in name:
+        return f"a name with a colon begins with '{HUB}' or '{LOCAL}'"
+    if name.startswith(("/", ".", "~")) or Path(name).is_dir():
+        return f"for a model in a folder write '{LOCAL}{name}'"
+    if "/" in name and name.replace("/", "-") not in known:  # OpenAI's own names are ViT-B/32 and the like
+        return f"for a repository of the Hugging Face Hub write '{HUB}{name}'"
+    return did_you_mean(name, known)
 
 
 def _check_folder(folder: Path) -> None:
@@ -87,6 +104,8 @@ def _check_folder(folder: Path) -> None:
         raise UserError(f"model.name: no open_clip_config.json in '{folder}'; 'local-dir:' needs that folder")
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError:
+        raise UserError(f"model.name: you may not read '{path}'; change its permissions") from None
     except ValueError as error:
         raise UserError(f"model.name: '{path}' is not JSON ({error}); write it as open_clip does") from None
     model = written.get("model_cfg") if isinstance(written, dict) else None

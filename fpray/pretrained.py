@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import InstanceOf, PlainSerializer, PlainValidator, ValidationInfo, field_validator
 
-from fpray.model import EMBEDDED
+from fpray.model import EMBEDDED, LOCAL
 from fpray.section import Section
 from fpray.space import Choice, parse_dimension
+from fpray.storage import from_home
 
 
 class Model(Section):
@@ -27,18 +28,26 @@ class Model(Section):
 
 def _read_names(written: Any) -> str | tuple[str, ...] | Choice:
     if isinstance(written, str):
-        return written
+        return _there(written)
     read = parse_dimension(written) if isinstance(written, Mapping) and list(written) == ["choice"] else written
     names = read.values if isinstance(read, Choice) else read
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ValueError("must be a model's name, a list of names, or {choice: [NAME, NAME]}")
     if not names:
         raise ValueError("the list is empty: name one model or more")
+    names = tuple(map(_there, names))
     shorts = [Model(name=name).short for name in names]
     for short in shorts:
         if shorts.count(short) > 1:
             raise ValueError(f"'{short}' is there twice, and trials tell models apart by it; take one of the two out")
-    return read if isinstance(read, Choice) else tuple(names)
+    return Choice(names) if isinstance(read, Choice) else names
+
+
+def _there(name: str) -> str:
+    """The name of a model; of one in a folder, with the home folder written out."""
+    if not name.startswith(LOCAL):
+        return name
+    return LOCAL + from_home(name.removeprefix(LOCAL))
 
 
 def _written(names: str | tuple[str, ...] | Choice) -> Any:
@@ -58,14 +67,16 @@ class Models(Section):
     @field_validator("pretrained", mode="before")
     @classmethod
     def _one_for_all_or_each(cls, written: Any, info: ValidationInfo) -> Any:
-        if written is None or isinstance(written, str):
-            return written
+        if written is None:
+            return None
+        if isinstance(written, str):
+            return from_home(written)
         if not isinstance(written, Sequence) or not all(tag is None or isinstance(tag, str) for tag in written):
             raise ValueError("must be a tag, or a list with one for each model")
         names = _all(info.data["name"]) if "name" in info.data else written
         if len(names) != len(written):
             raise ValueError(f"gives {len(written)} for {len(names)} model(s); give one for all, or one for each")
-        return tuple(written)
+        return tuple(tag and from_home(tag) for tag in written)
 
     @property
     def compared(self) -> bool:

@@ -17,7 +17,7 @@ def open_storage(address: str) -> UPath:
         UserError: if it can't be made or written to.
     """
     try:
-        folder = UPath(address)
+        folder = UPath(from_home(address))
         folder = folder.absolute() if is_local(folder) else folder
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / ".writable", b"")
@@ -26,6 +26,18 @@ def open_storage(address: str) -> UPath:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"storage: can't write to '{address}': {reason.lower()}; choose another folder") from None
     return folder
+
+
+def from_home(path: str) -> str:
+    """The path with the home folder that a `~` or `~user` at its start stands for.
+
+    Raises:
+        ValueError: if there is no such home folder.
+    """
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        raise ValueError(f"nobody has the home folder '{Path(path).parts[0]}'") from None
 
 
 def cache_folder() -> Path:

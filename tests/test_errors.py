@@ -5,6 +5,22 @@ from __future__ import annotations
 from fpray.errors import did_you_mean
 
 
+def test_case_does_not_matter() -> None:
+    assert did_you_mean("Embedded", ["embedded", "ViT-B-32"]) == "did you mean 'embedded'?"
+    assert did_you_mean("VIT-B-32", ["embedded", "ViT-B-32"]) == "did you mean 'ViT-B-32'?"
+
+
+def test_what_is_but_half_alike_is_not_meant() -> None:
+    assert did_you_mean("imagefolder", ["imagenet", "domains"]) == "known are: domains, imagenet"
+    assert did_you_mean("l3", ["kd", "l2"]) == "did you mean 'l2'?"
+
+
+def test_no_more_than_ten_are_listed() -> None:
+    ten = list("abcdefghij")
+    assert did_you_mean("zzz", ten) == "known are: a, b, c, d, e, f, g, h, i, j"
+    assert did_you_mean("zzz", [*ten, "k", "l"]) == "known are: a, b, c, d, e, f, g, h, i, j, ... and 2 more"
+
+
 def test_the_nearest_known_word_is_named_or_else_all() -> None:
     known = ["full", "lora", "linear_probe"]
     assert did_you_mean("linear-prob", known) == "did you mean 'linear_probe'?"

@@ -119,6 +119,13 @@ def test_a_folder_without_weights_is_an_error(tiny_clip: str, tmp_path: Path) ->
         ("ViT-B-16-plus", "openai", ["model.pretrained", "'openai'", "open_clip knows no tag of it"]),
         ("embedded", "openai", ["model.pretrained", "'embedded' has weights of its own", "leave 'openai' out"]),
         ("hf-hub:some/model", "openai", ["model.pretrained", "'hf-hub:some/model' has weights of its own"]),
+        ("Embedded", None, ["unknown model 'Embedded'; did you mean 'embedded'?"]),
+        ("ViT-B/32", "openai", ["unknown model 'ViT-B/32'; did you mean 'ViT-B-32'?"]),
+        ("/tmp/x/tiny-a", None, ["for a model in a folder write 'local-dir:/tmp/x/tiny-a'"]),
+        ("local_dir:/tmp/x", None, ["a name with a colon begins with 'hf-hub:' or 'local-dir:'"]),
+        ("openai/clip-vit-base-patch16", None, ["Hugging Face Hub write 'hf-hub:openai/clip-vit-base-patch16'"]),
+        ("zzzzzzz", None, ["known are: EVA01-g-14, ", "... and "]),
+        ("ViT-B-16", "/nope/x.pt", ["model.pretrained: no such file: '/nope/x.pt'; name one that is there, or a tag"]),
         ("local-dir:/nowhere", None, ["model.name", "open_clip_config.json", "'/nowhere'"]),
     ],
 )
@@ -127,6 +134,13 @@ def test_a_model_that_is_not_there_is_said_in_one_sentence(name: str, pretrained
         check_model(name, pretrained)
     assert all(part in str(caught.value) for part in said), caught.value
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_there_is_known_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="for a model in a folder write 'local-dir:mine'"):
+        check_model("mine", None)
 
 
 def test_models_that_are_there_pass(tiny_clip: str, tmp_path: Path) -> None:

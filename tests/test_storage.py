@@ -83,6 +83,13 @@ def test_a_relative_path_means_the_same_from_any_folder(tmp_path: Path, monkeypa
     assert (tmp_path / "here" / "file").read_bytes() == b"x"
 
 
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert open_storage("~/results") == UPath(tmp_path / "results")
+    with pytest.raises(UserError, match="can't write to '~nobody-here/x': nobody has the home folder '~nobody-here';"):
+        open_storage("~nobody-here/x")
+
+
 def test_memory_is_storage_too() -> None:
     folder = open_storage("memory://test-storage/sweeps")
     assert not is_local(folder)

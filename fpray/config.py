@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SerializeAsAny,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    create_model,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from fpray.data import DATASETS
 from fpray.data.base import Options
@@ -26,12 +15,13 @@ from fpray.errors import did_you_mean
 from fpray.methods import METHODS, Method, TrainedMethod
 from fpray.pretrained import Models
 from fpray.section import Section
-from fpray.space import Choice, Constant, Dimension, Grid, Int, Range, Space, Values, grid_cells, is_finite
+from fpray.settings import Methods
+from fpray.space import Choice, Constant, Dimension, Grid
 
 
 def _auto_or_from(least: int) -> BeforeValidator:
     def check(written: Any) -> Any:
-        if written != "auto" and (not isinstance(written, int) or isinstance(written, bool) or written < least):
+        if written != "auto" and (not isinstance(written, int) or written < least):
             raise ValueError(f"must be 'auto' or a whole number, at least {least}, not {written!r}")
         return written
 
@@ -47,7 +37,7 @@ class Train(Section):
 
     epochs: int = Field(10, ge=1)
     batch_size: _AutoOrFrom1 = 512
-    """Images in a step, over all workers of the trial; `auto` is the largest power of two that fits on the GPU."""
+    """Images in a step, over all workers of the trial; `auto`: the largest power of two for each that fits its GPU."""
     accumulate: int = Field(1, ge=1)
     """In how many parts, one after another, a worker computes its share of a batch: the same gradient, less memory."""
     optimizer: Literal["adamw"] = "adamw"
@@ -64,7 +54,7 @@ class Train(Section):
     """Compute a block's activations once more in the backward pass instead of keeping them."""
     compile: bool = False
     """Let torch.compile make the image encoder faster; the first step then takes a minute."""
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = (0,)
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -78,89 +68,6 @@ class Train(Section):
         if not seeds or len(set(seeds)) < len(seeds):
             raise ValueError("give one seed or more, each once")
         return seeds
-
-
-class MethodSettings(Section):
-    """How many trials a method gets, and the search dimension of each of its hyperparameters."""
-
-    trials: int = Field(ge=1)
-
-    def space(self) -> Space:
-        """The search dimensions by name, in the order of the method's hyperparameters."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: v for name, v in values.items() if isinstance(v, Constant | Range | Values)}
-
-    def sources(self) -> tuple[str, ...]:
-        """The methods whose finished trials this one builds on; empty for a method that trains."""
-        return getattr(self, "of", ())
-
-    @model_validator(mode="after")
-    def _trials_differ(self) -> MethodSettings:
-        """As many trials as the grids have cells, where nothing else is searched."""
-        if is_finite(self.space()) and not self.sources():
-            cells = len(grid_cells(self.space()))
-            if "trials" not in self.model_fields_set:
-                return self.model_copy(update={"trials": cells})
-            if self.trials > cells:
-                raise ValueError(f"{self.trials} trials are too many: its grids and constants make only {cells}")
-        return self
-
-
-def _within(method: type[Method], name: str) -> AfterValidator:
-    """A check that every value of a dimension is one that the hyperparameter may have."""
-    field = method.Params.model_fields[name]
-    bounds = [m for m in field.metadata if not isinstance(m, Constant | Range | Values)]
-    adapter = TypeAdapter(Annotated[field.annotation, *bounds] if bounds else field.annotation)
-
-    def check(dimension: Constant | Range | Values) -> Constant | Range | Values:
-        if isinstance(dimension, Range) and get_args(field.annotation):
-            raise ValueError("takes words, so it can't be a range")
-        if isinstance(dimension, Range) and not isinstance(dimension, Int) and field.annotation is int:
-            raise ValueError("takes whole numbers, so a range must be {int: [low, high]}")
-        for value in dimension.extremes():
-            try:
-                adapter.validate_python(value)
-            except ValidationError as error:
-                raise ValueError(f"{value!r} is not allowed: {error.errors()[0]['msg'].lower()}") from None
-        return dimension
-
-    return AfterValidator(check)
-
-
-def _list_of_words(written: Any) -> Any:
-    return [written] if isinstance(written, str) else written
-
-
-def _settings_of(method: type[Method]) -> type[MethodSettings]:
-    """The model of a method's section: one search dimension for each of its hyperparameters."""
-    fields: dict[str, Any] = {"trials": (int, Field(method.default_trials, ge=1))}
-    for name, field in method.Params.model_fields.items():
-        default = next((m for m in field.metadata if isinstance(m, Constant | Range | Values)), None)
-        if default is not None:
-            fields[name] = (Annotated[Dimension, _within(method, name)], default)
-    if method.builds_on is not None:
-        fields["of"] = (
-            Annotated[tuple[str, ...], BeforeValidator(_list_of_words)],
-            Field(method.builds_on, min_length=1),
-        )
-    return create_model(f"{method.name} settings", __base__=MethodSettings, **fields)
-
-
-class _Methods(Section):
-    """The `methods` section: the settings of each method that the sweep compares."""
-
-    def chosen(self) -> dict[str, MethodSettings]:
-        """Settings by method, in the order of tables."""
-        return {name: getattr(self, name) for name in METHODS if getattr(self, name) is not None}
-
-    @model_serializer(mode="wrap")
-    def _without_absent(self, serialize: Any) -> dict[str, Any]:
-        return {name: settings for name, settings in serialize(self).items() if settings is not None}
-
-
-Methods = create_model(
-    "Methods", __base__=_Methods, **{name: (_settings_of(kind) | None, None) for name, kind in METHODS.items()}
-)
 
 
 class Search(Section):
@@ -181,6 +88,8 @@ class Search(Section):
         for objective in objectives:
             if not objective.endswith("/val/top1"):
                 raise ValueError(f"'{objective}' is not a validation accuracy; use id/val/top1 and ood/val/top1")
+        if objectives[0] == objectives[1]:
+            raise ValueError(f"'{objectives[0]}' is there twice; name two, as id/val/top1 and ood/val/top1")
         return objectives
 
 
@@ -188,11 +97,18 @@ class Resources(Section):
     """What one worker of a trial needs, how many workers a trial has, and how many trials run at a time."""
 
     cpus: float = Field(1, gt=0)
-    gpus: float = Field(0, ge=0)
+    gpus: float = Field(0, ge=0, le=1)
+    """A worker uses one GPU, or with less than 1 a part of one that other trials share."""
     workers: int = Field(1, ge=1)
     concurrency: _AutoOrFrom1 = "auto"
     loader_workers: _AutoOrFrom0 = "auto"
     """Processes of each worker that load images; `auto`: with a GPU one less than its CPUs, else none."""
+
+    @model_validator(mode="after")
+    def _whole_gpus_for_groups(self) -> Resources:
+        if self.workers > 1 and self.gpus not in (0, 1):
+            raise ValueError(f"{self.workers} workers can't share a GPU; set gpus to 1, or workers to 1")
+        return self
 
     @property
     def loaders(self) -> int:
@@ -212,7 +128,7 @@ class Tracking(Section):
 class Sweep(Section):
     """A whole sweep file, resolved: every default is filled in."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str
     data: SerializeAsAny[Options] = Field(default_factory=dict, validate_default=True)
     model: Models = Models()
     train: Train = Train()
@@ -222,14 +138,28 @@ class Sweep(Section):
     storage: str = "fpray-results"
     tracking: Tracking | None = Tracking()
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ValueError(
+                f"{name!r} must start with a letter or digit, and hold only letters, digits, '.', '_', '-'"
+            )
+        return name
+
     @field_validator("data", mode="before")
     @classmethod
     def _read_data(cls, written: Any) -> Any:
+        written = {} if written is None else written
         if not isinstance(written, Mapping):
             return written
         name = written.get("layout", "drawnet")
-        if name not in DATASETS:
+        if not isinstance(name, str) or name not in DATASETS:
             raise ValueError(f"unknown layout '{name}'; {did_you_mean(str(name), DATASETS)}")
+        if "layout" not in written:
+            fitting = [n for n, kind in DATASETS.items() if written.keys() <= kind.Options.model_fields.keys()]
+            if fitting and name not in fitting:
+                raise ValueError(f"has the keys of another layout than '{name}'; add layout: {' or '.join(fitting)}")
         return DATASETS[name].Options.model_validate(written)
 
     @field_validator("methods", mode="before")
@@ -237,10 +167,12 @@ class Sweep(Section):
     def _read_methods(cls, written: Any, info: ValidationInfo) -> Any:
         """Name every method where none is named; fill in the common learning rate; search grids by grid."""
         written = written or dict.fromkeys(METHODS)
-        if isinstance(written, Sequence) and not isinstance(written, str):
+        if isinstance(written, list | tuple) and all(isinstance(name, str) for name in written):
             written = dict.fromkeys(written)
         if not isinstance(written, Mapping):
-            raise ValueError("name the methods, each with its settings or with nothing")
+            raise ValueError(
+                "name the methods alone, [full, l2], or as keys with settings, {full: {trials: 8}, l2: {}}"
+            )
         filled = {name: {} if settings is None else settings for name, settings in written.items()}
         for name, settings in filled.items():
             if name in METHODS and isinstance(settings, Mapping):
@@ -272,9 +204,19 @@ class Sweep(Section):
             for key, dimension in settings.space().items():
                 if self.search.sampler == "grid" and not isinstance(dimension, Constant | Grid):
                     raise ValueError(f"methods.{name}.{key}: sampler 'grid' needs {{grid: [...]}} or a constant here")
-        batch_size, workers = self.train.batch_size, self.resources.workers
-        if batch_size == "auto" and not self.resources.gpus:
-            raise ValueError("train.batch_size: 'auto' is what fits on a GPU, and resources.gpus is 0; give a number")
-        if batch_size != "auto" and batch_size % workers:
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> Sweep:
+        batch_size, workers, parts = self.train.batch_size, self.resources.workers, self.train.accumulate
+        if batch_size == "auto":
+            if not self.resources.gpus:
+                raise ValueError(
+                    "train.batch_size: 'auto' is what fits on a GPU, and resources.gpus is 0; give a number"
+                )
+        elif batch_size % workers:
             raise ValueError(f"train.batch_size: {batch_size} can't be shared evenly by {workers} workers")
+        elif batch_size // workers < parts:
+            share = f"the {batch_size // workers} images that each worker has of a batch"
+            raise ValueError(f"train.accumulate: {share} can't be cut into {parts} parts; lower it")
         return self

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from fpray.config import MethodSettings, Sweep
+from fpray.config import Sweep
 from fpray.pretrained import Model
 from fpray.records import Trial
+from fpray.settings import MethodSettings
 from fpray.space import Choice, Grid, Space, is_finite
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from fpray.errors import did_you_mean
 
@@ -13,7 +13,7 @@ from fpray.errors import did_you_mean
 class Section(BaseModel):
     """Base of everything that a user may write in a sweep file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())  # pydantic's own can't hash a mapping
@@ -21,8 +21,30 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, written: Any) -> Any:
+        if written is None:
+            return {}  # a key with nothing below it: the defaults
+        if isinstance(written, bool | int | float | str | list):
+            value = "..." if isinstance(written, list) else written
+            raise ValueError(f"write keys below it, for example {{{next(iter(cls.model_fields))}: {value}}}")
         if isinstance(written, Mapping):
             for key in written:
                 if key not in cls.model_fields:
                     raise ValueError(f"unknown key '{key}'; {did_you_mean(str(key), cls.model_fields)}")
         return written
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_bool_for_a_number(cls, written: Any, info: ValidationInfo) -> Any:
+        """Pydantic alone takes `true` for 1."""
+        kinds = set(_parts(cls.model_fields[str(info.field_name)].annotation))
+        values = written if isinstance(written, list | tuple) else [written]
+        if kinds & {int, float} and bool not in kinds and any(isinstance(value, bool) for value in values):
+            raise ValueError("takes numbers, not true or false")
+        return written
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """A type and all that it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)

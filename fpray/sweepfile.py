@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -114,10 +115,14 @@ def _override(content: dict[str, Any], override: str) -> None:
 def _sentence(error: ValidationError) -> str:
     """The first of pydantic's complaints, as a sentence that starts with the key."""
     first = error.errors()[0]
-    place, cause = list(first["loc"]), first.get("ctx", {}).get("error")
-    if isinstance(cause, ValidationError):  # raised by a section that was validated inside a validator
+    place = [*first["loc"]]
+    while isinstance(cause := first.get("ctx", {}).get("error"), ValidationError):  # of a validation in a validator
         first = cause.errors()[0]
         place += first["loc"]
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_type" and isinstance(first["input"], int | float | date):
+        message = "must be text; put it in quotes"
+    elif first["type"] == "too_short":
+        message = f"give at least {first['ctx']['min_length']}"
     where = ".".join(str(part) for part in place)
     return f"{where}: {message[:1].lower() + message[1:]}" if where else message

@@ -21,6 +21,7 @@ LAYERS = [
     ["attention", "model"],
     ["reference", "pretrained"],
     ["methods"],
+    ["settings"],
     ["config"],
     ["sweepfile", "records"],
     ["lanes"],

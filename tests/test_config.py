@@ -78,6 +78,32 @@ def test_sampler_grid_takes_choices_for_grids() -> None:
     assert sweep_of(methods={"full": {"lr": choice}}).methods.chosen()["full"].space()["lr"] == Choice((1e-5, 1e-4))
 
 
+@pytest.mark.parametrize("section", ["data", "model", "train", "search", "methods", "resources"])
+def test_an_empty_section_means_its_defaults(section: str) -> None:
+    assert sweep_of(**{section: None}) == sweep_of()
+
+
+def test_without_tracking_is_not_with_its_defaults() -> None:
+    assert sweep_of(tracking=None).tracking is None
+    assert sweep_of(tracking={}).tracking == sweep_of().tracking is not None
+
+
+def test_what_takes_true_and_false_takes_them_still() -> None:
+    assert sweep_of(train={"compile": True}).train.compile is True
+    assert sweep_of(train={"accumulate": 8, "batch_size": 8}).train.accumulate == 8
+
+
+def test_a_home_folder_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    home, pairs = "local-dir:/home/me/a", {"name": "RN50", "pretrained": "~/a.pt"}
+    assert sweep_of(model={"name": "local-dir:~/a"}).model.name == home
+    assert sweep_of(model={"name": ["embedded", "local-dir:~/a"]}).model.name == ("embedded", home)
+    assert sweep_of(model={"name": {"choice": ["local-dir:~/a"]}}).model.name == Choice((home,))
+    assert sweep_of(model=pairs).model.pretrained == "/home/me/a.pt"
+    listed = {"name": ["RN50", "embedded"], "pretrained": ["~/a.pt", None]}
+    assert sweep_of(model=listed).model.pretrained == ("/home/me/a.pt", None)
+
+
 def test_one_seed_or_several() -> None:
     assert sweep_of(train={"seeds": 3}).train.seeds == (3,)
     assert sweep_of(train={"seeds": [3, 1]}).train.seeds == (3, 1)
@@ -116,11 +142,29 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"data": {"sed": 3}}, ["data: unknown key 'sed'", "did you mean 'seed'?"]),
         ({"data": {"layout": "drawnot"}}, ["data: unknown layout 'drawnot'", "did you mean 'drawnet'?"]),
         ({"data": {"train_images": 0}}, ["data.train_images", "greater than or equal to 1"]),
-        ({"data": "drawnet"}, ["data: "]),
+        ({"data": {"layout": ["domains"]}}, ["data: unknown layout '['domains']'", "did you mean 'domains'?"]),
+        ({"data": {"layout": {"a": 1}}}, ["data: unknown layout", "known are: domainnet, domains"]),
+        ({"data": {"layout": "imagefolder"}}, ["data: unknown layout 'imagefolder'", "known are: domainnet, domains"]),
+        ({"data": {"root": "x", "id": "a"}}, ["data: has the keys of another", "add layout: domainnet or domains"]),
+        ({"data": {"root": "x", "zzz": 1}}, ["data: unknown key 'root'; known are: layout"]),
+        ({"data": "drawnet"}, ["data: write keys below it, for example {layout: drawnet}"]),
+        ({"data": ["drawnet"]}, ["data: write keys below it, for example {layout: ...}"]),
+        ({"data": {"layout": "domains", "root": "x", "id": 3}}, ["data.id: must be text; put it in quotes"]),
+        (
+            {"data": {"layout": "domains", "root": "x", "id": "a", "classes": [0]}},
+            ["data.classes.0: must be text; put it in quotes"],
+        ),
+        ({"model": "ViT-B-32"}, ["model: write keys below it, for example {name: ViT-B-32}"]),
         ({"methods": {"ful": {}}}, ["methods: unknown key 'ful'", "did you mean 'full'?"]),
         ({"methods": ["full", "l22"]}, ["methods: unknown key 'l22'", "did you mean 'l2'?"]),
         ({"methods": "full"}, ["methods: name the methods"]),
-        ({"methods": {"full": 3}}, ["methods.full: "]),
+        ({"methods": [{"full": {"trials": 2}}, "l2"]}, ["methods: name the methods alone, [full, l2], or as keys"]),
+        ({"methods": [["full"]]}, ["methods: name the methods alone"]),
+        ({"methods": {"full": 3}}, ["methods.full: write keys below it, for example {trials: 3}"]),
+        ({"methods": {"full": {"trials": True}}}, ["methods.full.trials: takes numbers, not true or false"]),
+        ({"methods": {"full": {"lr": True}}}, ["methods.full.lr: true is not allowed", "number"]),
+        ({"methods": {"full": {"lr": float("inf")}}}, ["methods.full.lr: inf is not allowed", "finite"]),
+        ({"methods": {"full": {"lr": {"choice": [0.1, float("inf")]}}}}, ["methods.full.lr: inf is not allowed"]),
         ({"methods": {"l2": {"strenght": 1}}}, ["methods.l2: unknown key 'strenght'", "did you mean 'strength'?"]),
         ({"methods": {"full": {"trials": 0}}}, ["methods.full.trials", "greater than or equal to 1"]),
         ({"methods": {"l2": {"strength": {"uniform": [1, 1]}}}}, ["methods.l2.strength", "[1, 1] is empty"]),
@@ -141,7 +185,7 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"methods": {"full": {}, "wise_ft": {"of": ["l2"]}}}, ["methods.wise_ft.of: 'l2' is not among"]),
         ({"methods": {"zero_shot": {}, "wise_ft": {"of": ["zero_shot"]}}}, ["'zero_shot' trains nothing"]),
         ({"methods": {"full": {}, "wise_ft": {"of": ["wise_ft"]}}}, ["'wise_ft' trains nothing"]),
-        ({"methods": {"full": {}, "wise_ft": {"of": []}}}, ["methods.wise_ft.of", "at least 1"]),
+        ({"methods": {"full": {}, "wise_ft": {"of": []}}}, ["methods.wise_ft.of: give at least 1"]),
         ({"methods": {"kd": {"form": "klx"}}}, ["methods.kd.form: 'klx' is not allowed", "'kl', 'mse_logits'"]),
         ({"methods": {"kd": {"form": {"uniform": [0, 1]}}}}, ["methods.kd.form: takes words"]),
         ({"methods": {"lora": {"dropout": 1.0}}}, ["methods.lora.dropout: 1.0 is not allowed", "less than 1"]),
@@ -155,7 +199,19 @@ def test_the_models_read_back_as_written(name: Any) -> None:
             {"search": {"objectives": ["id/test/top1", "ood/val/top1"]}},
             ["search.objectives", "'id/test/top1'", "not a"],
         ),
+        ({"search": {"objectives": ["id/val/top1"] * 2}}, ["search.objectives: 'id/val/top1' is there twice"]),
         ({"search": {"reference_point": [1]}}, ["search.reference_point"]),
+        ({"search": {"reference_point": [float("nan"), 0]}}, ["search.reference_point.0", "finite"]),
+        ({"search": {"reference_point": [True, 0]}}, ["search.reference_point: takes numbers"]),
+        ({"train": {"weight_decay": float("nan")}}, ["train.weight_decay", "finite"]),
+        ({"train": {"batch_size": True}}, ["train.batch_size: takes numbers"]),
+        ({"resources": {"cpus": float("inf")}}, ["resources.cpus", "finite"]),
+        ({"resources": {"gpus": float("inf")}}, ["resources.gpus"]),
+        ({"train": {"accumulate": 9, "batch_size": 8}}, ["train.accumulate: the 8 images", "9 parts"]),
+        (
+            {"train": {"accumulate": 5, "batch_size": 8}, "resources": {"workers": 2}},
+            ["train.accumulate: the 4 images that each worker has", "5 parts; lower it"],
+        ),
         ({"train": {"seeds": []}}, ["train.seeds: give one seed or more"]),
         ({"train": {"seeds": [0, 0]}}, ["train.seeds: give one seed or more, each once"]),
         ({"train": {"seeds": -1}}, ["train.seeds.0", "greater than or equal to 0"]),
@@ -176,7 +232,15 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"model": {"name": ["a", "b"], "pretrained": ["openai", 3]}}, ["model.pretrained: must be a tag, or a list"]),
         ({"model": {"pretrained": 3}}, ["model.pretrained: must be a tag, or a list"]),
         ({"resources": {"concurrency": 0}}, ["resources.concurrency"]),
-        ({"name": "a b"}, ["name: "]),
+        ({"model": {"name": "local-dir:~nobody-here/a"}}, ["model.name: nobody has the home folder '~nobody-here'"]),
+        ({"model": {"name": ["embedded", "local-dir:~nobody-here/a"]}}, ["model.name: nobody has the home"]),
+        ({"model": {"name": "RN50", "pretrained": "~nobody-here/a.pt"}}, ["model.pretrained: nobody has the home"]),
+        ({"name": "a b"}, ["name: 'a b' must start with a letter or digit", "only letters, digits, '.', '_', '-'"]),
+        ({"name": "a/b"}, ["name: 'a/b' must start"]),
+        ({"name": ".a"}, ["name: '.a' must start"]),
+        ({"name": "a\n"}, ["name: 'a\\n' must start"]),
+        ({"name": 3}, ["name: must be text; put it in quotes"]),
+        ({"storage": None}, ["storage: input should be a valid string"]),
     ],
 )
 def test_every_mistake_is_one_sentence_with_its_key(content: dict[str, Any], said: list[str]) -> None:

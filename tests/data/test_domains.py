@@ -196,7 +196,7 @@ def test_mistakes_in_the_sweep_file_are_named(section: dict[str, Any]) -> None:
         "s: data.templates.sketch.0: 'a photo' needs exactly one {}, where": {"templates": {"sketch": ["a photo"]}},
         "s: data.templates: is empty; leave it out or fill it": {"templates": {}},
         "s: data.classes: 'dog' is there twice; name each once": {"classes": ["dog", "dog"]},
-        "s: data.classes.dog: input should be a valid string": {"classes": {"dog": 3}},
+        "s: data.classes.dog: must be text; put it in quotes": {"classes": {"dog": 3}},
         "s: data.ood: 'sketch' is there twice; name each once": {"ood": ["sketch", "photos", "sketch"]},
         "s: data.ood: 'photo' is the ID domain; name others": {"ood": ["sketch", "photo"]},
         "s: data: id_val 0.5 and id_test 0.5 leave nothing to train on; lower one": {"id_val": 0.5, "id_test": 0.5},

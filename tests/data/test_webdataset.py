@@ -127,7 +127,7 @@ def test_a_label_out_of_range_is_named_with_shard_and_key(tmp_path: Path) -> Non
     [
         ({"classes": "imagnet"}, "data.classes: 'imagnet' is neither a list of class names nor the word 'imagenet'"),
         ({"classes": []}, "data.classes.*: .*"),
-        ({"ood": {}}, "data.ood: dictionary should have at least 1 item.*"),
+        ({"ood": {}}, "data.ood: give at least 1"),
         ({"ood": {"a/b": {"test": "x.tar"}}}, "data.ood.a/b.*"),
         ({"ood": {"a": {"test": "x.tar", "train": "y.tar"}}}, r"data.ood.a: unknown key 'train'; known are: test, val"),
         ({"id": {"train": "x.tar"}}, "data.id.test: field required"),

@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from fpray.config import MethodSettings, Sweep, Train
+from fpray.config import Sweep, Train
 from fpray.methods import METHODS, Method, TrainedMethod
 from fpray.model import Classifier, load_weights, weights_of
 from fpray.records import Epoch
 from fpray.reference import Reference
 from fpray.runtime import Runtime
+from fpray.settings import MethodSettings
 from fpray.space import Params
 from fpray.train import train
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from huggingface_hub import constants, get_session
+from torch import nn
 
 from fpray.config import Sweep
-from fpray.errors import UserError
+from fpray.data.base import Split
+from fpray.errors import UserError, did_you_mean
 from fpray.methods import METHODS
 from fpray.model import EMBEDDED, Classifier, LoadedClip, check_model, load_clip, zero_shot_head
+from fpray.records import Count, accuracies
 
 REACHED_WITHIN = 5.0
 """Seconds in which the Hugging Face Hub must answer to count as reachable."""
@@ -47,6 +50,11 @@ REASONS = (
         "SafetensorError|EOFError|PytorchStreamReader",
         "has weights that are damaged; copy or download them again",
     ),
+    (
+        # safetensors says the second of a file that may not be read.
+        "PermissionError|FileNotFoundError",
+        "can't be read ({error}); see that the file is there, and that you may read it",
+    ),
 )
 
 
@@ -58,8 +66,30 @@ def preflight(sweep: Sweep) -> None:
     """
     for model in sweep.model.each():
         loaded = open_model(model.name, model.pretrained)
+        if sweep.train.gradient_checkpointing and not can_checkpoint(loaded.clip.visual):
+            raise UserError(
+                f"train.gradient_checkpointing: the image tower of '{model.name}' doesn't offer it; leave it out"
+            )
         for name, settings in sweep.methods.chosen().items():
             METHODS[name].check(loaded, settings.space())
+
+
+def check_objectives(sweep: Sweep, splits: Sequence[Split]) -> None:
+    """Find out whether a dataset with these splits has the accuracies that a sweep searches by.
+
+    Raises:
+        UserError: for the first objective that it hasn't.
+    """
+    known = accuracies({split.name: Count(correct=0, total=1) for split in splits if split.part == "val"})
+    for objective in sweep.search.objectives:
+        if objective not in known:
+            raise UserError(f"search.objectives: the data has no '{objective}'; {did_you_mean(objective, known)}")
+
+
+def can_checkpoint(tower: nn.Module) -> bool:
+    """Whether gradient checkpointing can be switched on: some towers take the call and do nothing."""
+    tower.set_grad_checkpointing()  # type: ignore[operator]
+    return any(getattr(module, "grad_checkpointing", False) for module in tower.modules())
 
 
 def open_model(name: str, pretrained: str | None) -> LoadedClip:
@@ -119,6 +149,8 @@ def _sentence(name: str, pretrained: str | None, error: Exception) -> str:
     chain = list(causes(error))
     said = "\n".join(f"{[kind.__name__ for kind in type(e).__mro__]} {e}" for e in chain)
     brief = f"{type(chain[-1]).__name__}: {_first_line(chain[-1])}"
+    if pretrained is not None and is_file and _is_no_weights(Path(pretrained)):
+        return f"{what} is no file of weights; name one that torch.save wrote, or a .safetensors with that ending"
     for pattern, meaning in REASONS:
         if re.search(pattern, said):
             return f"{what} {meaning.format(hub=constants.ENDPOINT, error=brief)}"
@@ -129,6 +161,17 @@ def _sentence(name: str, pretrained: str | None, error: Exception) -> str:
     if name.startswith("local-dir:"):
         return f"{what} can't be loaded ({brief}); mend its open_clip_config.json, or put in the weights that fit it"
     return f"{what} can't be loaded ({brief}); name another one"
+
+
+def _is_no_weights(path: Path) -> bool:
+    """Whether a file can be told, by how it begins, to be none that torch wrote: that is a zip or a pickle."""
+    if path.suffix == ".safetensors":
+        return False
+    try:
+        with path.open("rb") as file:
+            return not file.read(2).startswith((b"PK", b"\x80"))
+    except OSError:
+        return False
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -29,6 +33,7 @@ TINY: dict[str, Any] = {
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1},
 }
 COLOURS = {"red square": (220, 40, 40), "green square": (40, 200, 60), "blue square": (50, 60, 220)}
+NOBODY = 65534
 SIZES = {
     Split("id", "plain", "train"): 48,
     Split("id", "plain", "val"): 18,
@@ -38,6 +43,19 @@ SIZES = {
     Split("ood", "washed", "val"): 10,
     Split("ood", "washed", "test"): 11,
 }
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's right to read everything, where the tests run as root."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
 
 
 class SquareImages(LabelledImages):
@@ -81,6 +99,16 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FPRAY_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everyone may enter, unlike `tmp_path`."""
+    mask = os.umask(0o022)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+    os.umask(mask)
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,16 @@ from typing import Any
 import open_clip
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, as_nobody
 from huggingface_hub import constants
 from huggingface_hub.errors import OfflineModeIsEnabled
 from safetensors.torch import load_file
 
 from fpray.config import Sweep
+from fpray.data.base import Split
 from fpray.errors import UserError
 from fpray.model import load_clip
-from fpray.preflight import causes, open_model, preflight
+from fpray.preflight import causes, check_objectives, open_model, preflight
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 PICKLED = "open_clip_pytorch_model.bin"
@@ -170,6 +171,54 @@ def test_a_checkpoint_of_another_architecture_is_refused(tiny_architecture: str,
     said = sentence(tiny_architecture, str(path))
     assert "is no checkpoint of 'ViT-tiny' (visual.proj is [32, 8] there and [32, 16] in the model)" in said
     assert "model.name" in said
+
+
+@pytest.mark.parametrize("content", [b"hello", b"<html>", b"", b"\xd8\x04\0\0\0\0\0\0"])
+def test_a_file_that_is_no_checkpoint_is_said(content: bytes, tiny_architecture: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    path.write_bytes(content)
+    said = "is no file of weights; name one that torch.save wrote, or a .safetensors with that ending"
+    assert said in sentence(tiny_architecture, str(path))
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_weights_that_may_not_be_read_are_said(
+    suffix: str, tiny_architecture: str, folder: Path, open_folder: Path
+) -> None:
+    shutil.copy(folder / CONFIG, open_folder)
+    paths = [open_folder / WEIGHTS, open_folder / f"weights.{suffix}"]
+    for path in paths:
+        shutil.copy(folder / WEIGHTS, path)
+        path.chmod(0)
+    with as_nobody():
+        for said in (sentence(f"local-dir:{open_folder}"), sentence(tiny_architecture, str(paths[1]))):
+            assert "can't be read" in said
+            assert "see that the file is there, and that you may read it" in said
+    (open_folder / CONFIG).chmod(0)
+    with as_nobody():
+        assert "you may not read" in sentence(f"local-dir:{open_folder}")
+
+
+SPLITS = [Split("id", "real", "train"), Split("id", "real", "val"), Split("id", "real", "test")] + [
+    Split("ood", domain, part) for domain in ("sketch", "clipart") for part in ("val", "test")
+]
+
+
+@pytest.mark.parametrize("first", ["id/val/top1", "ood/sketch/val/top1"])
+def test_objectives_of_the_data_pass(first: str) -> None:
+    check_objectives(Sweep(name="any", search={"objectives": [first, "ood/val/top1"]}), SPLITS)
+
+
+def test_an_objective_that_the_data_has_not_is_said_before_any_trial() -> None:
+    for wrong, hint in {
+        "ood/skecth/val/top1": "did you mean 'ood/sketch/val/top1'?",
+        "id/real/val/top1": "did you mean 'id/val/top1'?",
+    }.items():
+        with pytest.raises(UserError) as caught:
+            check_objectives(Sweep(name="any", search={"objectives": ["ood/val/top1", wrong]}), SPLITS)
+        assert str(caught.value) == f"search.objectives: the data has no '{wrong}'; {hint}"
+    with pytest.raises(UserError, match="no 'ood/val/top1'"):
+        check_objectives(Sweep(name="any"), SPLITS[:3])
 
 
 @pytest.fixture

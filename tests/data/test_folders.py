@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from conftest import as_nobody
 from open_clip import OPENAI_IMAGENET_TEMPLATES
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,31 +24,6 @@ from fpray.data.folders import (
     subfolders,
 )
 from fpray.errors import UserError
-
-NOBODY = 65534
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Without root's right to read everything, where the tests run as root."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that everyone may enter, unlike `tmp_path`."""
-    mask = os.umask(0o022)
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-    os.umask(mask)
 
 
 def touch(root: Path, *paths: str) -> None:

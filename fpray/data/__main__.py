@@ -26,6 +26,7 @@ def main() -> None:
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="The sweep file.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a key: --set train.epochs=4")] = None,
     images: Annotated[int, typer.Option(min=1, help="How many images of each split to try.")] = 100,
     every: Annotated[bool, typer.Option("--all", help="Try every image.")] = False,
     workers: Annotated[
@@ -40,7 +41,7 @@ def check(
         workers = (os.cpu_count() or 1) if every else 0
     broken = False
     try:
-        sweep = read_sweep(file)
+        sweep = read_sweep(file, set_ or ())
         dataset = DATASETS[sweep.data.layout](sweep.data)
         reports = show_check(dataset, None if every else images, workers, Console())
         broken = any(report.broken for report in reports)

@@ -18,7 +18,18 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from fpray.data import base
 from fpray.data.base import Part, Role, Split
 from fpray.data.encoded import ImageFiles
-from fpray.data.folders import TEMPLATES, Names, Root, Share, Templates, image_splits, position, prompt_name, subfolders
+from fpray.data.folders import (
+    TEMPLATES,
+    Classes,
+    Names,
+    Root,
+    Share,
+    Templates,
+    image_splits,
+    position,
+    prompt_name,
+    subfolders,
+)
 from fpray.errors import UserError, did_you_mean
 
 PUBLISHED_TEST = {
@@ -54,7 +65,7 @@ class DomainNetOptions(base.Options):
     root: Root
     id: Annotated[str, AfterValidator(_domain)] = "real"
     ood: Names | None = Field(None, description="all five others if not given")
-    classes: Names | None = Field(None, description="class folders; all in the lists if not given")
+    classes: Classes | None = Field(None, description="class folders; all in the lists if not given")
     templates: Templates = TEMPLATES
     id_val: Share = 0.02
     ood_val: Share = 0.1
@@ -130,11 +141,14 @@ class DomainNet(base.Dataset):
         ood = self.options.ood or [domain for domain in sorted(PUBLISHED_TEST) if domain != self.options.id]
         official = OfficialLabels()
         parts: tuple[Part, ...] = ("train", "test")
-        return {
-            (domain, part): read_list(self._root / f"{domain}_{part}.txt", domain, official)
-            for domain in (self.options.id, *ood)
-            for part in parts
-        }
+        lists: dict[tuple[str, Part], list[Listed]] = {}
+        for domain in (self.options.id, *ood):
+            seen: dict[str, Path] = {}
+            for part in parts:
+                file = self._root / f"{domain}_{part}.txt"
+                lists[domain, part] = read_list(file, domain, official)
+                _check_each_once(lists[domain, part], seen, file)
+        return lists
 
     def _check_folders(self, domain: str, listed: set[str]) -> None:
         there = set(subfolders(self._root / domain, "data.root"))
@@ -151,6 +165,10 @@ class DomainNet(base.Dataset):
         for folder in chosen:
             if folder not in official:
                 raise UserError(f"data.classes: no class '{folder}' in the lists; {did_you_mean(folder, official)}")
+        if len(chosen) < 2:
+            raise UserError(
+                f"data.root: the lists in '{self._root}' have one class, which leaves nothing to tell apart"
+            )
         return {folder: label for label, folder in enumerate(sorted(chosen, key=lambda folder: official[folder]))}
 
     def _share_out(self, domain: str, part: Part, images: list[tuple[str, int]]) -> dict[Split, list[tuple[str, int]]]:
@@ -201,7 +219,7 @@ def read_list(file: Path, domain: str, official: OfficialLabels) -> list[Listed]
         UserError: if it can't be read, or for the first wrong line, with its number.
     """
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise UserError(f"data.root: DomainNet's list '{file.name}' is missing; looked in '{file.parent}'") from None
     except UnicodeDecodeError:
@@ -219,4 +237,16 @@ def read_list(file: Path, domain: str, official: OfficialLabels) -> list[Listed]
             raise UserError(
                 f"data.root: '{file}', line {number}: '{line.strip()}' is not '{domain}/<class>/<image> <label>'"
             )
+    if not read:
+        raise UserError(f"data.root: the list '{file}' is empty; download it again")
     return read
+
+
+def _check_each_once(lines: Sequence[Listed], seen: dict[str, Path], file: Path) -> None:
+    """Note where each path is listed, of the lists of a domain."""
+    for line in lines:
+        if line.path in seen:
+            raise UserError(
+                f"data.root: '{line.path}' is listed in '{seen[line.path]}' and again in '{file}'; remove one line"
+            )
+        seen[line.path] = file

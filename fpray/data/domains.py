@@ -6,7 +6,8 @@ the hash of its path.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from fpray.data.base import Part, Role, Split
 from fpray.data.encoded import ImageFiles
 from fpray.data.folders import (
     TEMPLATES,
+    Classes,
+    ClassNames,
     Names,
     Root,
     Share,
     Templates,
     image_files,
     image_splits,
+    left_out_remarks,
     position,
     prompt_name,
     subfolders,
@@ -46,7 +50,7 @@ class DomainsOptions(base.Options):
     root: Root
     id: str
     ood: Names | None = Field(None, description="every other domain if not given")
-    classes: Names | dict[str, str] | None = Field(
+    classes: Classes | ClassNames | None = Field(
         None, description="folders, or folders and what prompts call them; those of the ID domain if not given"
     )
     templates: Templates | dict[str, Templates] = Field(
@@ -66,7 +70,7 @@ class DomainsOptions(base.Options):
     @field_validator("classes", mode="before")
     @classmethod
     def _folders_or_mapping(cls, written: Any) -> Any:
-        return written if written is None else _one_of(written, Names, dict[str, str])
+        return written if written is None else _one_of(written, Classes, ClassNames)
 
     @field_validator("templates", mode="before")
     @classmethod
@@ -91,6 +95,14 @@ def _one_of(written: Any, listed: Any, mapped: Any) -> Any:
     return TypeAdapter(listed).validate_python(written)
 
 
+def _near(folder: str, known: Iterable[str]) -> str:
+    """A hint for a folder that is not among those known, which may look like one of them."""
+    form = unicodedata.normalize("NFC", folder)
+    if any(unicodedata.normalize("NFC", other) == form for other in known):
+        return "one looks the same, but its letters are in another Unicode form"
+    return did_you_mean(folder, known)
+
+
 class Domains(base.Dataset):
     """A tree of domains, listed once, when its images are asked for."""
 
@@ -101,6 +113,7 @@ class Domains(base.Dataset):
         super().__init__(options)
         self.options: DomainsOptions = options
         self._root = Path(options.root)
+        self._left_out: list[str] = []
 
     @property
     def classes(self) -> Sequence[str]:
@@ -119,6 +132,10 @@ class Domains(base.Dataset):
     def images(self, split: Split) -> ImageFiles:
         return self._images[split]
 
+    def remarks(self) -> list[str]:
+        """What in the class folders is left out."""
+        return left_out_remarks(self._left_out)
+
     @cached_property
     def _domains(self) -> dict[str, list[str]]:
         """The class folders of each domain, the ID domain first."""
@@ -128,14 +145,26 @@ class Domains(base.Dataset):
         ood = self.options.ood or [domain for domain in found if domain != self.options.id]
         for key, domain in [("id", self.options.id)] + [("ood", domain) for domain in ood]:
             if domain not in found:
-                raise UserError(f"data.{key}: no domain '{domain}' in '{self._root}'; {did_you_mean(domain, found)}")
+                raise UserError(f"data.{key}: no domain '{domain}' in '{self._root}'; {_near(domain, found)}")
         if not ood:
             raise UserError(f"data.ood: '{self._root}' has no domain besides '{self.options.id}'; put others there")
         used = (self.options.id, *ood)
         for domain in self.options.templates if isinstance(self.options.templates, Mapping) else ():
             if domain not in used:
                 raise UserError(f"data.templates: '{domain}' is no domain of this sweep; {did_you_mean(domain, used)}")
+        self._check_apart(used)
         return {domain: subfolders(self._root / domain, "data.root") for domain in used}
+
+    def _check_apart(self, domains: Sequence[str]) -> None:
+        """Links may make two domains of one folder, whose test images would be training images."""
+        domain_at: dict[Path, str] = {}
+        for domain in domains:
+            other = domain_at.setdefault((self._root / domain).resolve(), domain)
+            if other != domain:
+                raise UserError(
+                    f"data.ood: '{other}' and '{domain}' in '{self._root}' are the same folder by a link; "
+                    "use one of them"
+                )
 
     @cached_property
     def _names(self) -> dict[str, str]:
@@ -145,11 +174,15 @@ class Domains(base.Dataset):
         if not folders:
             raise UserError(f"data.id: '{home}' has no folders; each class must be one")
         if chosen is None:
+            if len(folders) < 2:
+                raise UserError(
+                    f"data.id: '{home}' has one class, '{folders[0]}', which leaves nothing to tell apart; add others"
+                )
             self._check_same_classes(folders)
             chosen = tuple(folders)
         for folder in chosen:
             if folder not in folders:
-                raise UserError(f"data.classes: no folder '{folder}' in '{home}'; {did_you_mean(folder, folders)}")
+                raise UserError(f"data.classes: no folder '{folder}' in '{home}'; {_near(folder, folders)}")
         names = dict(chosen) if isinstance(chosen, Mapping) else {folder: prompt_name(folder) for folder in chosen}
         folder_of: dict[str, str] = {}
         for folder, name in names.items():
@@ -163,12 +196,19 @@ class Domains(base.Dataset):
     def _check_same_classes(self, folders: Sequence[str]) -> None:
         home = self._root / self.options.id
         for domain, others in self._domains.items():
+            if self.options.ood is None:  # nobody has said that it is a domain
+                self._check_any_class(domain, folders)
             for other in others:
                 if other not in folders:
                     raise UserError(
                         f"data.classes: '{self._root / domain}' has a folder '{other}', '{home}' has not "
-                        f"({did_you_mean(other, folders)}); rename it, or list the folders to use in data.classes"
+                        f"({_near(other, folders)}); rename it, or list the folders to use in data.classes"
                     )
+
+    def _check_any_class(self, domain: str, classes: Iterable[str]) -> None:
+        if not set(classes) & set(self._domains[domain]):
+            remedy = "name others" if self.options.ood else "remove it, or list the domains in data.ood"
+            raise UserError(f"data.ood: '{self._root / domain}' has none of the class folders; {remedy}")
 
     @cached_property
     def _images(self) -> dict[Split, ImageFiles]:
@@ -178,12 +218,17 @@ class Domains(base.Dataset):
             role: Role = "id" if domain == self.options.id else "ood"
             parts: Sequence[Part] = ("train", "val", "test") if role == "id" else ("val", "test")
             listed |= {Split(role, domain, part): [] for part in parts}
-            if not names.keys() & set(folders):
-                raise UserError(f"data.ood: '{self._root / domain}' has none of the class folders; name others")
+            self._check_any_class(domain, names)
             for label, folder in enumerate(names):
-                for path in image_files(self._root, f"{domain}/{folder}") if folder in folders else ():
+                for path in self._files(f"{domain}/{folder}") if folder in folders else ():
                     listed[Split(role, domain, self._part(role, path))].append((path, label))
         return image_splits(self._root, listed, REMEDIES)
+
+    def _files(self, folder: str) -> list[str]:
+        """The images in a class folder, while what else is there is noted."""
+        images, left_out = image_files(self._root, folder, "data.root", "remove it or put images there")
+        self._left_out += left_out
+        return images
 
     def _part(self, role: Role, path: str) -> Part:
         place, options = position(path), self.options

@@ -1,8 +1,9 @@
-"""Images kept as encoded files: PNG, JPEG, WebP, in whatever mode, decoded to upright RGB when they are asked for."""
+"""Images kept as encoded files, of whatever format and mode, decoded to upright RGB when they are asked for."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from io import BytesIO
@@ -15,7 +16,7 @@ from PIL import Image, ImageOps
 from fpray.data.base import LabelledImages
 from fpray.errors import UserError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 MOST_UNREADABLE = 0.01
 """The share of a split's images that may be unreadable before that is an error."""
 
@@ -35,6 +36,10 @@ class EncodedImages(LabelledImages):
     def read(self, index: int) -> bytes:
         """The encoded image."""
 
+    def decoded(self, index: int) -> Image.Image:
+        """The image; an error of nearly any kind if it can't be read or decoded."""
+        return decode(self.read(index))
+
     def __getitem__(self, index: int) -> Image.Image:
         """The decoded image.
 
@@ -43,21 +48,22 @@ class EncodedImages(LabelledImages):
             UserError: if that is so for more than 1 % of the split.
         """
         try:
-            return decode(self.read(index))
+            with warnings.catch_warnings(category=Image.DecompressionBombWarning, action="ignore"):
+                return self.decoded(index)  # PIL warns of sizes that it decodes, and refuses larger ones
         except (UserError, MemoryError):
             raise
         except Exception as error:  # PIL raises nearly every kind, depending on where a file is damaged
             self.unreadable[index] = True
-            self._check_share()
+            self._check_share(f"{self.name_of(index)}: {reason(error)}")
             raise UnreadableImageError(f"{self.name_of(index)}: {reason(error)}") from None
 
-    def _check_share(self) -> None:
+    def _check_share(self, example: str) -> None:
         found = self.unreadable.nonzero().flatten().tolist()
         if len(found) > MOST_UNREADABLE * len(self):
-            names = ", ".join(self.name_of(i) for i in found[:5])
+            names = ", ".join(self.name_of(i) for i in found[:5]) + (", ..." if len(found) > 5 else "")
             raise UserError(
                 f"data: at least {len(found)} of {len(self)} images can't be decoded, more than "
-                f"{100 * MOST_UNREADABLE:g} %: {names}{', ...' if len(found) > 5 else ''}; mend or remove them"
+                f"{100 * MOST_UNREADABLE:g} %: {names} ({example}); mend or remove them"
             )
 
 
@@ -91,6 +97,11 @@ def decode(content: bytes) -> Image.Image:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
+
+
+def readable(name: str) -> str:
+    """A file's name with what is not UTF-8 in it written out, like `\\xff`; other names stay as they are."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def reason(error: BaseException) -> str:

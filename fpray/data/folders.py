@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from open_clip import OPENAI_IMAGENET_TEMPLATES
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from fpray.data.base import Part, Role, Split
-from fpray.data.encoded import SUFFIXES, ImageFiles
+from fpray.data.encoded import SUFFIXES, ImageFiles, readable
 from fpray.errors import UserError
+from fpray.storage import from_home
 
 TEMPLATES: tuple[str, ...] = tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
 """OpenAI's 80 ImageNet prompts (github.com/openai/CLIP)."""
+_SHOWN = 5
+"""Paths that a remark names."""
+_Classes = TypeVar("_Classes", bound=Sized)
 
 
 def _one_place(template: str) -> str:
@@ -26,8 +30,20 @@ def _one_place(template: str) -> str:
     return template
 
 
+def _at_home(path: str) -> str:
+    if "\0" in path:
+        raise ValueError("has a NUL character in it; remove that")
+    return from_home(path)
+
+
 def _there(root: str) -> str:
-    return str(Path(root).expanduser().absolute())
+    return str(Path(root).absolute())
+
+
+def _between_0_and_1(written: Any) -> Any:
+    if not isinstance(written, int | float) or not 0 < written < 1:
+        raise ValueError(f"must be a share between 0 and 1, not {written!r}")
+    return written
 
 
 def _list(written: Any) -> Any:
@@ -46,15 +62,34 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+def _not_blank(name: str) -> str:
+    if not name.strip():
+        raise ValueError("an empty name says nothing; write one")
+    return name
+
+
+def _two_or_more(classes: _Classes) -> _Classes:
+    if len(classes) < 2:
+        raise ValueError("one class leaves nothing to tell apart; name two or more")
+    return classes
+
+
+Share = Annotated[float, BeforeValidator(_between_0_and_1)]
 """A part of a domain's images that is set aside."""
 Template = Annotated[str, AfterValidator(_one_place)]
 """A prompt with one `{}` for the class name."""
 Templates = Annotated[tuple[Template, ...], BeforeValidator(_list)]
 """The prompts that make the head."""
-Names = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_each_once)]
+Name = Annotated[str, AfterValidator(_not_blank)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_list), AfterValidator(_each_once)]
 """Names of domains or class folders, each once."""
-Root = Annotated[str, Field(min_length=1), AfterValidator(_there)]
+Classes = Annotated[Names, AfterValidator(_two_or_more)]
+"""Classes by their names, ids or folders, each once."""
+ClassNames = Annotated[dict[str, Name], AfterValidator(_two_or_more)]
+"""What prompts call the class in each folder."""
+Folder = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]
+"""A folder, with the home folder that a `~` stands for."""
+Root = Annotated[Folder, AfterValidator(_there)]
 """The dataset's folder, made absolute: workers may run in another folder than the command."""
 
 
@@ -80,22 +115,41 @@ def subfolders(folder: Path, what: str) -> list[str]:
     return sorted(entry.name for entry in _entries(folder, what) if entry.is_dir())
 
 
-def image_files(root: Path, folder: str) -> list[str]:
-    """Sorted paths, relative to the root and with `/`, of the images directly in `root/folder`.
+def image_files(root: Path, folder: str, what: str, remedy: str) -> tuple[list[str], list[str]]:
+    """Sorted paths, relative to the root and with `/`, of the images directly in `root/folder`, and of what else is.
+
+    Args:
+        root, folder: where to look.
+        what: what a message starts with, as for `subfolders`.
+        remedy: what to do where there is no image.
+
+    Returns:
+        The images; and what is left out, folders with a `/` at the end.
 
     Raises:
         UserError: as for `subfolders`, or if there is no image.
     """
-    names = sorted(
-        entry.name
-        for entry in _entries(root / folder, "data.root")
-        if entry.name.lower().endswith(SUFFIXES) and not entry.is_dir()
-    )
-    if not names:
-        raise UserError(
-            f"data.root: '{root / folder}' has no images ({', '.join(SUFFIXES)}); remove it or put images there"
-        )
-    return [f"{folder}/{name}" for name in names]
+    images, others = [], []
+    for entry in _entries(root / folder, what):
+        if entry.name.lower().endswith(SUFFIXES) and entry.is_file():  # not a pipe, which would be waited for
+            images.append(f"{folder}/{entry.name}")
+        else:
+            others.append(f"{folder}/{entry.name}{'/' if entry.is_dir() else ''}")
+    if not images:
+        raise UserError(f"{what}: '{root / folder}' has no images ({', '.join(SUFFIXES)}); {remedy}")
+    return sorted(images), sorted(others)
+
+
+def left_out_remarks(left_out: Sequence[str]) -> list[str]:
+    """A line about what `image_files` left out, if that is anything."""
+    if not left_out:
+        return []
+    folders = sum(path.endswith("/") for path in left_out)
+    more = ", ..." if len(left_out) > _SHOWN else ""
+    return [
+        f"{len(left_out) - folders:,} files and {folders:,} folders in class folders are left out, being no files "
+        f"that end in {', '.join(SUFFIXES)}: {', '.join(left_out[:_SHOWN])}{more}"
+    ]
 
 
 def prompt_name(folder: str) -> str:
@@ -133,6 +187,8 @@ def _entries(folder: Path, what: str) -> Iterator[os.DirEntry[str]]:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
+                if (shown := readable(entry.name)) != entry.name:
+                    raise UserError(f"{what}: the name of '{folder}/{shown}' is not UTF-8; rename it")
                 if entry.is_symlink():
                     _check_link(entry, what)
                 yield entry

@@ -15,14 +15,26 @@ from pathlib import Path
 from typing import Annotated
 
 from open_clip import IMAGENET_CLASSNAMES
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from fpray.data import base
 from fpray.data.base import Split
 from fpray.data.encoded import ImageFiles
-from fpray.data.folders import TEMPLATES, Names, Root, Share, Templates, image_files, position, subfolders
+from fpray.data.folders import (
+    TEMPLATES,
+    Classes,
+    Folder,
+    Names,
+    Root,
+    Share,
+    Templates,
+    image_files,
+    left_out_remarks,
+    position,
+    subfolders,
+)
 from fpray.data.objectnet import BorderlessImages, imagenet_classes
 from fpray.errors import UserError, did_you_mean
 from fpray.section import Section
@@ -59,23 +71,21 @@ def _known_wnids(wnids: tuple[str, ...]) -> tuple[str, ...]:
             near = did_you_mean(wnid, WNIDS)
             hint = f"; {near}" if near.startswith("did") else ""  # not all 1000
             raise ValueError(f"'{wnid}' is not one of ImageNet's 1000 wnids{hint}")
-    if len(wnids) < 2:
-        raise ValueError("one class leaves nothing to tell apart; name two or more")
     return wnids
 
 
 class Folders(Section):
     """Where each set is, relative to `data.root` or absolute. The defaults are where WiSE-FT looks."""
 
-    train: str = Field("imagenet/train", min_length=1)
-    val: str = Field("imagenet/val", min_length=1)
+    train: Folder = "imagenet/train"
+    val: Folder = "imagenet/val"
     """The validation set, in folders by wnid or flat as it is published; flat, it needs `devkit`."""
-    devkit: str = Field("imagenet/ILSVRC2012_devkit_t12", min_length=1)
-    v2: str = Field("imagenetv2-matched-frequency-format-val", min_length=1)
-    r: str = Field("imagenet-r", min_length=1)
-    a: str = Field("imagenet-a", min_length=1)
-    sketch: str = Field("sketch", min_length=1)
-    objectnet: str = Field("objectnet-1.0", min_length=1)
+    devkit: Folder = "imagenet/ILSVRC2012_devkit_t12"
+    v2: Folder = "imagenetv2-matched-frequency-format-val"
+    r: Folder = "imagenet-r"
+    a: Folder = "imagenet-a"
+    sketch: Folder = "sketch"
+    objectnet: Folder = "objectnet-1.0"
     """With `images` and `mappings` in it."""
 
 
@@ -90,7 +100,7 @@ class ImageNetOptions(base.Options):
     root: Root
     folders: Folders = Folders()
     ood: Annotated[Names, AfterValidator(_known_shifts)] = SHIFTS
-    wnids: Annotated[Names, AfterValidator(_known_wnids)] | None = None
+    wnids: Annotated[Classes, AfterValidator(_known_wnids)] | None = None
     """The classes of a subset, such as ImageNet-100; without it, all 1000."""
     templates: Templates = TEMPLATES
     id_val: Share = 0.02
@@ -117,6 +127,7 @@ class ImageNet(base.Dataset):
         kept = range(len(WNIDS)) if options.wnids is None else sorted(_CLASS_OF[wnid] for wnid in options.wnids)
         self._label_of = {index: label for label, index in enumerate(kept)}
         self._images: dict[Split, ImageFiles] = {}
+        self._left_out: list[str] = []
 
     @property
     def classes(self) -> Sequence[str]:
@@ -140,6 +151,10 @@ class ImageNet(base.Dataset):
 
     def groups(self, split: Split) -> Sequence[Sequence[int]] | None:
         return tuple(self._found.folders[split.domain].values()) if split.domain in _GROUPED else None
+
+    def remarks(self) -> list[str]:
+        """What in the folders of the splits looked up so far is left out."""
+        return left_out_remarks(self._left_out)
 
     @cached_property
     def _found(self) -> _Found:
@@ -204,17 +219,26 @@ class ImageNet(base.Dataset):
 
     def _listed(self, name: str) -> tuple[list[str], list[int]]:
         """Paths, from the set's own folder on, and labels."""
-        folder, paths, labels = self._folder(name), [], []
+        paths, labels = [], []
         for label, inner in enumerate(self._found.folders[name]):
-            found = image_files(folder.parent, f"{folder.name}/{inner}")
+            found = self._image_files(name, inner)
             paths += found
             labels += [label] * len(found)
         return paths, labels
 
+    def _image_files(self, name: str, inner: str = "") -> list[str]:
+        """The images in a set's folder or one inside it, while what else is there is noted."""
+        folder = self._folder(name)
+        images, left_out = image_files(
+            folder.parent, f"{folder.name}/{inner}".rstrip("/"), f"data.folders.{name}", "unpack the whole set there"
+        )
+        self._left_out += left_out
+        return images
+
     def _flat(self) -> tuple[list[str], list[int]]:
         """The same of validation images that are numbered in the order of the devkit's labels."""
         folder, wnids = self._folder("val"), self._found.val_wnids or ()
-        paths = image_files(folder.parent, folder.name)
+        paths = self._image_files("val")
         if len(paths) != len(wnids):
             raise UserError(
                 f"data.folders.val: '{folder}' has {len(paths)} images, but the devkit labels {len(wnids)}; "

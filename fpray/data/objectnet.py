@@ -24,8 +24,10 @@ _Content = TypeVar("_Content")
 class BorderlessImages(ImageFiles):
     """ObjectNet's images, without their border."""
 
-    def __getitem__(self, index: int) -> Image.Image:
-        image = super().__getitem__(index)
+    def decoded(self, index: int) -> Image.Image:
+        image = super().decoded(index)
+        if min(image.size) <= 2 * BORDER:
+            raise ValueError("nothing is inside its border")
         return image.crop((BORDER, BORDER, image.width - BORDER, image.height - BORDER))
 
 

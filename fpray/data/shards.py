@@ -26,7 +26,7 @@ from fsspec.spec import AbstractFileSystem
 from numpy.typing import NDArray
 from upath import UPath
 
-from fpray.data.encoded import SUFFIXES, reason
+from fpray.data.encoded import SUFFIXES, readable, reason
 from fpray.errors import UserError, did_you_mean
 from fpray.storage import cache_folder, write_whole
 
@@ -111,6 +111,8 @@ def _index(address: str, files: AbstractFileSystem, path: str, what: str) -> Sha
         raise UserError(f"{what}: '{address}': {error}") from None
     except FileNotFoundError:
         raise UserError(f"{what}: a shard is missing; looked for '{address}'") from None
+    except IsADirectoryError:
+        raise UserError(f"{what}: '{address}' is a folder; name the shards, like train-{{0000..0002}}.tar") from None
     except Exception as error:  # what a file system raises depends on its kind
         raise UserError(f"{what}: can't read '{address}': {reason(error)}; mend that and start again") from None
     _keep(built, stamp, places, what)
@@ -131,6 +133,8 @@ def build(shard: IO[bytes]) -> ShardIndex:
             key, suffix = split_name(member.name)
             if not member.isreg() or suffix not in (*SUFFIXES, *labels):
                 continue
+            if (shown := readable(key)) != key:
+                raise SampleError(f"the key '{shown}' is not UTF-8; rename it")
             if key in labels.get(suffix, images):
                 what = "images" if suffix in SUFFIXES else f"{suffix} members"
                 raise SampleError(f"the key '{key}' is there twice, with two {what}; rename or remove one")
@@ -207,7 +211,8 @@ def _from_json(key: str, content: bytes) -> int | None:
 def _stamp(files: AbstractFileSystem, path: str) -> str:
     """What changes when the shard does: its size and when it was written, or the hash that the storage has of it."""
     if isinstance(files, LocalFileSystem):
-        status = Path(path).stat()
+        with Path(path).open("rb") as shard:  # a kept index must not hide that the shard can't be read
+            status = os.fstat(shard.fileno())
         return f"{_VERSION} {status.st_size} {status.st_mtime_ns}"
     about = files.info(path)
     return f"{_VERSION} {about['size']} {next((about[name] for name in _CHANGES if name in about), None)}"

@@ -7,8 +7,9 @@ same batches, and evaluation meets every image once.
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,33 +19,51 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 from numpy.typing import NDArray
 from open_clip import IMAGENET_CLASSNAMES
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter, model_validator
 
 from fpray.data import base
 from fpray.data.base import Part, Split
 from fpray.data.encoded import EncodedImages, reason
-from fpray.data.folders import TEMPLATES, Names, Share, Templates, position
+from fpray.data.folders import TEMPLATES, Classes, Names, Share, Templates, position
 from fpray.data.shards import ShardIndex, find, indexes
 from fpray.errors import UserError
 from fpray.section import Section
+from fpray.storage import from_home
 
 
 def _addresses(patterns: tuple[str, ...]) -> tuple[str, ...]:
     """Patterns as addresses: local ones made absolute, since workers may run in another folder than the command."""
     for pattern in patterns:
+        if pattern.startswith("pipe:"):
+            raise ValueError(f"'{pattern}' is a command, and shards are read by index; give paths or addresses")
+        if "*" in pattern or re.search(r"\{[^{}]*::[^{}]*\}", pattern):
+            raise ValueError(f"'{pattern}' is no pattern here; write it with braces, like train-{{0000..1281}}.tar")
         try:
             list(braceexpand(pattern))
         except UnbalancedBracesError:
             raise ValueError(f"a brace is missing in '{pattern}'; write it like train-{{0000..1281}}.tar") from None
     return tuple(
-        pattern if "://" in pattern else os.path.abspath(Path(pattern).expanduser())  # noqa: PTH100 - resolves `..`
+        pattern if "://" in pattern else os.path.abspath(from_home(pattern))  # noqa: PTH100 - resolves `..`
         for pattern in patterns
     )
 
 
 def _class_names(written: Any) -> Any:
-    if isinstance(written, str) and written != "imagenet":
-        raise ValueError(f"'{written}' is neither a list of class names nor the word 'imagenet'")
+    if written == "imagenet":
+        return written
+    if not isinstance(written, list | tuple) or not all(isinstance(name, str) for name in written):
+        raise ValueError("must be the word imagenet, or a list of names (numbers in quotes)")
+    return TypeAdapter(Classes).validate_python(written)
+
+
+def _named_domains(written: Any) -> Any:
+    if not isinstance(written, Mapping) or not written:
+        raise ValueError("give one domain or more, like {sketch: {test: sketch-{0000..0002}.tar}}")
+    for name in written:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(name)):
+            raise ValueError(
+                f"'{name}' can't name a domain; use letters, digits, '.', '_' and '-', and begin with a letter or digit"
+            )
     return written
 
 
@@ -72,8 +91,8 @@ class Options(base.Options):
 
     layout: str = "webdataset"
     id: IdShards
-    ood: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], OodShards] = Field(min_length=1)
-    classes: Annotated[Literal["imagenet"] | tuple[str, ...], BeforeValidator(_class_names), Field(min_length=1)]
+    ood: Annotated[dict[str, OodShards], BeforeValidator(_named_domains)]
+    classes: Annotated[Literal["imagenet"] | tuple[str, ...], BeforeValidator(_class_names)]
     """The class of each label, in order; `imagenet` for ImageNet's 1000 by open_clip's names."""
     templates: Templates = TEMPLATES
     id_val: Share = 0.02
@@ -93,7 +112,8 @@ class Options(base.Options):
         for key, addresses in self.shards():
             for address in addresses:
                 if address in seen:
-                    raise ValueError(f"'{address}' is named twice, in {seen[address]} and in {key}; name it once")
+                    where = f" in {key}" if key == seen[address] else f", in {seen[address]} and in {key}"
+                    raise ValueError(f"'{address}' is named twice{where}; name it once")
                 seen[address] = key
         return self
 

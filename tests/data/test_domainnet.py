@@ -185,8 +185,10 @@ def test_mistakes_in_the_sweep_file_are_named(shared: dict[str, Any]) -> None:
         "s: data.ood: 'sketch' is there twice; name each once": {"ood": ["sketch", "sketch"]},
         "s: data.classes: 'airplane' is there twice; name each once": {"classes": ["airplane", "airplane"]},
         "s: data.templates.0: 'a photo' needs exactly one {}, where the class name goes": {"templates": "a photo"},
-        "s: data.id_val: input should be greater than 0": {"id_val": 0},
-        "data.classes: no class 'airplan' in the lists; did you mean 'airplane'?": {"classes": ["airplan"]},
+        "s: data.id_val: must be a share between 0 and 1, not 0": {"id_val": 0},
+        "data.classes: no class 'airplan' in the lists; did you mean 'airplane'?": {
+            "classes": ["airplan", "alarm_clock"]
+        },
         "data: no images of 'real' are left for id/val; raise data.id_val, or choose other classes": {"id_val": 1e-9},
         "data: no images of 'real' are left for id/train; lower data.id_val, or choose other classes": {
             "id_val": 1 - 1e-9
@@ -202,8 +204,8 @@ def test_mistakes_in_the_sweep_file_are_named(shared: dict[str, Any]) -> None:
 
 def test_a_test_list_without_the_chosen_classes_is_named(tree: Path, section: dict[str, Any]) -> None:
     file = tree / "sketch_test.txt"
-    file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if "airplane" not in line))
-    assert complaint(section, classes=["airplane"], ood="sketch", ood_val=0.5) == (
+    file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if "aircraft" in line))
+    assert complaint(section, classes=["airplane", "alarm_clock"], ood="sketch", ood_val=0.5) == (
         "data: no images of 'sketch' are left for ood/sketch/test; its test list has none; choose other classes"
     )
 

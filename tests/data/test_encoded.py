@@ -61,9 +61,15 @@ def test_grey_has_three_equal_channels(kind: str) -> None:
     assert np.array_equal(decoded, np.repeat(GREY[..., None], 3, axis=-1))
 
 
-def test_sixteen_bits_are_scaled_to_eight() -> None:
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "PPM"])
+def test_other_formats_keep_their_pixels(kind: str) -> None:
+    assert np.array_equal(pixels(saved(Image.fromarray(COLOURED), kind)), COLOURED)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bits_are_scaled_to_eight(kind: str) -> None:
     wide = RNG.integers(0, 65536, (6, 9), np.uint16)
-    content = saved(Image.fromarray(wide), "PNG")
+    content = saved(Image.fromarray(wide), kind)
     assert Image.open(BytesIO(content)).mode.startswith("I")
     assert np.array_equal(pixels(content), np.repeat((wide >> 8).astype(np.uint8)[..., None], 3, axis=-1))
 
@@ -154,6 +160,18 @@ def test_more_than_a_hundredth_unreadable_is_an_error_that_names_them(tmp_path: 
     with pytest.raises(UnreadableImageError):
         images[5]
     with pytest.raises(
-        UserError, match=r"^data: at least 2 of 150 images can't be decoded, more than 1 %: 5.png, 9.png;"
+        UserError,
+        match=r"^data: at least 2 of 150 images can't be decoded, more than 1 %: 5.png, 9.png "
+        r"\(9.png: no such file or directory\); mend or remove them$",
     ):
         images[9]
+
+
+def test_an_image_that_pil_calls_huge_but_decodes_is_no_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    (tmp_path / "1.png").write_bytes(saved(Image.fromarray(COLOURED), "PNG"))
+    images = ImageFiles(tmp_path, ["1.png"], [0])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", COLOURED.shape[0] * COLOURED.shape[1] - 1)
+    assert np.array_equal(np.asarray(images[0]), COLOURED)
+    assert list(recwarn) == []

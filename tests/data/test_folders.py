@@ -11,14 +11,17 @@ from open_clip import OPENAI_IMAGENET_TEMPLATES
 from pydantic import TypeAdapter, ValidationError
 
 from fpray.data.base import Split
+from fpray.data.encoded import SUFFIXES
 from fpray.data.folders import (
     TEMPLATES,
+    Classes,
     Names,
     Root,
     Share,
     Templates,
     image_files,
     image_splits,
+    left_out_remarks,
     position,
     prompt_name,
     subfolders,
@@ -61,20 +64,37 @@ def test_subfolders_are_sorted_and_follow_links(tmp_path: Path) -> None:
 
 
 def test_images_are_sorted_and_known_by_their_suffixes(tmp_path: Path) -> None:
-    names = ["10.jpg", "9.JPG", "a.Jpeg", "b.png", "c.WebP", "d e.jpg"]
+    names = ["10.jpg", "9.JPG", "a.Jpeg", "b.png", "c.WebP", "d e.jpg", "g.bmp", "h.TIF", "i.tiff", "j.jfif", "k.ppm"]
     touch(tmp_path, *(f"x/dog/{name}" for name in [*names, "notes.txt", "jpg", "._9.JPG", "e.gif", "f.jpg.part"]))
     (tmp_path / "x/dog/folder.jpg").mkdir()
     (tmp_path / "x/dog/link.png").symlink_to(tmp_path / "x/dog/10.jpg")
-    assert image_files(tmp_path, "x/dog") == sorted(f"x/dog/{name}" for name in [*names, "link.png"])
+    os.mkfifo(tmp_path / "x/dog/pipe.jpg")
+    images, left_out = image_files(tmp_path, "x/dog", "data.root", "fill it")
+    assert images == sorted(f"x/dog/{name}" for name in [*names, "link.png"])
+    others = ["e.gif", "f.jpg.part", "folder.jpg/", "jpg", "notes.txt", "pipe.jpg"]
+    assert left_out == [f"x/dog/{name}" for name in others]
+    assert left_out_remarks([]) == []
+    assert left_out_remarks(left_out) == [
+        "5 files and 1 folders in class folders are left out, being no files that end in "
+        f"{', '.join(SUFFIXES)}: {', '.join(left_out[:5])}, ..."
+    ]
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, os.fsdecode(b"dog/x\xff.jpg"))
+    with pytest.raises(UserError) as caught:
+        image_files(tmp_path, "dog", "data.root", "fill it")
+    assert str(caught.value) == f"data.root: the name of '{tmp_path}/dog/x\\xff.jpg' is not UTF-8; rename it"
+    touch(tmp_path, os.fsdecode(b"photo/\xfe/1.jpg"))
+    with pytest.raises(UserError, match=r"^data.id: the name of '.*/photo/\\xfe' is not UTF-8; rename it$"):
+        subfolders(tmp_path / "photo", "data.id")
 
 
 def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "dog/notes.txt")
     with pytest.raises(UserError) as caught:
-        image_files(tmp_path, "dog")
-    assert str(caught.value) == (
-        f"data.root: '{tmp_path}/dog' has no images (.jpg, .jpeg, .png, .webp); remove it or put images there"
-    )
+        image_files(tmp_path, "dog", "data.folders.v2", "fill it")
+    assert str(caught.value) == (f"data.folders.v2: '{tmp_path}/dog' has no images ({', '.join(SUFFIXES)}); fill it")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -82,7 +102,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         subfolders(tmp_path / "photo", "data.id")
     assert str(caught.value) == f"data.id: there is no such folder; looked in '{tmp_path}/photo'"
     with pytest.raises(UserError, match=r"^data.root: there is no such folder; looked in '.*/photo/dog'$"):
-        image_files(tmp_path, "photo/dog")
+        image_files(tmp_path, "photo/dog", "data.root", "fill it")
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
@@ -90,14 +110,14 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^data.id: '.*/photo' is a file; give a folder$"):
         subfolders(tmp_path / "photo", "data.id")
     with pytest.raises(UserError, match=r"^data.root: '.*/photo' is a file; give a folder$"):
-        image_files(tmp_path, "photo")
+        image_files(tmp_path, "photo", "data.root", "fill it")
 
 
 def test_an_unreadable_folder_is_named(open_folder: Path) -> None:
     touch(open_folder, "dog/1.jpg")
     (open_folder / "dog").chmod(0)
     with as_nobody(), pytest.raises(UserError) as caught:
-        image_files(open_folder, "dog")
+        image_files(open_folder, "dog", "data.root", "fill it")
     assert str(caught.value) == f"data.root: can't read '{open_folder}/dog': permission denied; mend or remove it"
     with as_nobody(), pytest.raises(UserError, match=r"^data.id: can't read '.*/dog': permission denied"):
         subfolders(open_folder / "dog", "data.id")
@@ -124,7 +144,7 @@ def test_an_image_that_links_to_nowhere_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "dog/1.jpg")
     (tmp_path / "dog/2.jpg").symlink_to("nowhere")
     with pytest.raises(UserError, match=r"^data.root: the link '.*/dog/2.jpg' leads nowhere; mend or remove it$"):
-        image_files(tmp_path, "dog")
+        image_files(tmp_path, "dog", "data.root", "fill it")
 
 
 @pytest.mark.parametrize("target", ["cat", "cow", ".", "..", "../photo"])
@@ -142,9 +162,9 @@ def test_prompts_say_spaces() -> None:
     assert prompt_name("t-shirt") == "t-shirt"
 
 
-@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan"), "much"])
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan"), "10%", None])
 def test_shares_are_between_0_and_1(share: object) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match=f"must be a share between 0 and 1, not {share!r}"):
         TypeAdapter(Share).validate_python(share)
     assert TypeAdapter(Share).validate_python(0.25) == 0.25
 
@@ -163,6 +183,10 @@ def test_lists_may_be_one_word_but_not_empty() -> None:
             TypeAdapter(kind).validate_python([])
         with pytest.raises(ValidationError, match="must be a list, not 3"):
             TypeAdapter(kind).validate_python(3)
+    with pytest.raises(ValidationError, match="an empty name says nothing; write one"):
+        TypeAdapter(Names).validate_python(["a", " "])
+    with pytest.raises(ValidationError, match="one class leaves nothing to tell apart; name two or more"):
+        TypeAdapter(Classes).validate_python(["a"])
     with pytest.raises(ValidationError, match="'a' is there twice; name each once"):
         TypeAdapter(Names).validate_python(["a", "b", "a"])
 
@@ -172,8 +196,13 @@ def test_the_root_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", "/home/someone")
     roots = {written: TypeAdapter(Root).validate_python(written) for written in ("PACS", "~/PACS", "/data/PACS")}
     assert list(roots.values()) == [str(tmp_path / "PACS"), "/home/someone/PACS", "/data/PACS"]
-    with pytest.raises(ValidationError):
-        TypeAdapter(Root).validate_python("")
+    for written, said in {
+        "": "at least 1 character",
+        "a\0b": "has a NUL character in it; remove that",
+        "~nobodyhere/x": "nobody has the home folder '~nobodyhere'",
+    }.items():
+        with pytest.raises(ValidationError, match=said):
+            TypeAdapter(Root).validate_python(written)
 
 
 def test_a_split_without_images_is_an_error_with_its_remedy(tmp_path: Path) -> None:

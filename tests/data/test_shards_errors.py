@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from conftest import as_nobody
 from fsspec import AbstractFileSystem
 from fsspec.registry import known_implementations
 from shard_tree import index_of, tar
@@ -18,11 +19,11 @@ from fpray.errors import UserError
 
 PNG = ("1.png", b"x")
 WRONG: dict[str, tuple[list[tuple[str, bytes]], str]] = {
-    "none": ([], r"there is no sample in it, that is an image \(\.jpg, \.jpeg, \.png, \.webp\) and its label"),
+    "none": ([], r"there is no sample in it, that is an image \(\.jpg, .*\) and its label"),
     "no label": ([PNG], r"the sample '1' has no label; give it a \.cls, or a \.json with the key 'label'"),
     "json without": ([PNG, ("1.json", b'{"caption": "x"}')], r"the sample '1' has no label; .*"),
     "a list": ([PNG, ("1.json", b"[1]")], r"the sample '1' has no label; .*"),
-    "no image": ([PNG, ("1.cls", b"1"), ("2.tif", b"x"), ("2.cls", b"1")], "the sample '2' has a label but no image.*"),
+    "no image": ([PNG, ("1.cls", b"1"), ("2.gif", b"x"), ("2.cls", b"1")], "the sample '2' has a label but no image.*"),
     "word": ([PNG, ("1.cls", b"cat")], "the label of the sample '1' is b'cat', not a whole number from 0 on"),
     "negative": ([PNG, ("1.cls", b"-1")], "the label of the sample '1' is b'-1', not .*"),
     "huge": ([PNG, ("1.cls", b"9" * 30)], "the label of the sample '1' is b'99999999999999999999', not .*"),
@@ -34,6 +35,7 @@ WRONG: dict[str, tuple[list[tuple[str, bytes]], str]] = {
     "deep json": ([PNG, ("1.json", b"[" * 200_000)], "the .json of the sample '1' is damaged or no JSON; .*"),
     "twice": ([PNG, ("1.cls", b"1"), PNG], "the key '1' is there twice, with two images; rename or remove one"),
     "two kinds": ([PNG, ("1.cls", b"1"), ("1.jpg", b"x")], "the key '1' is there twice, with two images; .*"),
+    "name": ([("\udcff.png", b"x"), ("\udcff.cls", b"1")], r"the key '\\xff' is not UTF-8; rename it"),
     "two labels": ([PNG, ("1.cls", b"1"), ("1.cls", b"1")], "the key '1' is there twice, with two .cls members; .*"),
 }
 
@@ -93,8 +95,17 @@ def test_a_missing_shard_is_named(place: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_shard(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"^data.id.train: can't read '{tmp_path}': is a directory; mend that and"):
+    with pytest.raises(UserError, match=f"^data.id.train: '{tmp_path}' is a folder; name the shards, like train-"):
         index_of(tmp_path)
+
+
+def test_an_unreadable_shard_is_said_even_where_its_index_was_kept(open_folder: Path) -> None:
+    shard = open_folder / "a.tar"
+    shard.write_bytes(tar([PNG, ("1.cls", b"1")]))
+    index_of(shard)
+    shard.chmod(0)
+    with as_nobody(), pytest.raises(UserError, match=f"^data.id.train: can't read '{shard}': permission denied; mend"):
+        index_of(shard)
 
 
 def test_an_unknown_scheme_is_named() -> None:

@@ -18,6 +18,8 @@ from fpray.data.webdataset import ShardImages
 from fpray.errors import UserError
 from fpray.sweepfile import check_sweep, dump_sweep
 
+LISTED = r"must be the word imagenet, or a list of names \(numbers in quotes\)"
+BRACES = r"is no pattern here; write it with braces, like train-{0000\.\.1281}\.tar"
 TRAIN, VAL = Split("id", "id", "train"), Split("id", "id", "val")
 
 
@@ -125,10 +127,17 @@ def test_a_label_out_of_range_is_named_with_shard_and_key(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": "imagnet"}, "data.classes: 'imagnet' is neither a list of class names nor the word 'imagenet'"),
-        ({"classes": []}, "data.classes.*: .*"),
-        ({"ood": {}}, "data.ood: give at least 1"),
-        ({"ood": {"a/b": {"test": "x.tar"}}}, "data.ood.a/b.*"),
+        ({"classes": "imagnet"}, f"data.classes: {LISTED}"),
+        ({"classes": {0: "cat", 1: "dog"}}, f"data.classes: {LISTED}"),
+        ({"classes": None}, f"data.classes: {LISTED}"),
+        ({"classes": [1, 2]}, f"data.classes: {LISTED}"),
+        ({"classes": []}, "data.classes: is an empty list; leave it out or fill it"),
+        ({"classes": ["cat"]}, "data.classes: one class leaves nothing to tell apart; name two or more"),
+        ({"classes": ["cat", "cat"]}, "data.classes: 'cat' is there twice; name each once"),
+        ({"classes": ["", ""]}, "data.classes.0: an empty name says nothing; write one"),
+        ({"ood": {}}, "data.ood: give one domain or more, like {sketch: .*"),
+        ({"ood": None}, "data.ood: give one domain or more, like {sketch: .*"),
+        ({"ood": {"a b": {"test": "x.tar"}}}, "data.ood: 'a b' can't name a domain; use letters, digits, .*"),
         ({"ood": {"a": {"test": "x.tar", "train": "y.tar"}}}, r"data.ood.a: unknown key 'train'; known are: test, val"),
         ({"id": {"train": "x.tar"}}, "data.id.test: field required"),
         ({"id": {"train": "x-{00..9.tar", "test": "y.tar"}}, "data.id.train: a brace is missing in 'x-{00..9.tar'; .*"),
@@ -137,7 +146,15 @@ def test_a_label_out_of_range_is_named_with_shard_and_key(tmp_path: Path) -> Non
             {"id": {"train": "s3://b/x-{0..3}.tar", "test": "s3://b/x-2.tar"}},
             "data: 's3://b/x-2.tar' is named twice, in id.train and in id.test; name it once",
         ),
-        ({"id_val": 1.0}, "data.id_val: input should be less than 1"),
+        (
+            {"id": {"train": ["x-{0..3}.tar", "{w..x}-2.tar"], "test": "y.tar"}},
+            "data: '.*/x-2.tar' is named twice in id.train; name it once",
+        ),
+        ({"id": {"train": "train-*.tar", "test": "y.tar"}}, f"data.id.train: 'train-[*].tar' {BRACES}"),
+        ({"id": {"train": "x-{0..1}.tar", "test": "y-{0::2}.tar"}}, f"data.id.test: 'y-{{0::2}}.tar' {BRACES}"),
+        ({"id": {"train": "pipe:cat x.tar", "test": "y.tar"}}, "data.id.train: 'pipe:cat x.tar' is a command, .*"),
+        ({"id": {"train": "~nobodyhere/x.tar", "test": "y.tar"}}, "data.id.train: nobody has the home folder '.*'"),
+        ({"id_val": 1.0}, "data.id_val: must be a share between 0 and 1, not 1.0"),
     ],
 )
 def test_a_wrong_option_is_named(changes: dict[str, Any], message: str, section: dict[str, Any]) -> None:

@@ -136,7 +136,7 @@ def test_too_many_broken_images_are_all_listed_and_an_error(tree: Path) -> None:
     assert f"{size - 6} of {size} tried decoded" in lines(result)["id/train"]
     assert result.stderr == (
         f"fpray: data: at least 6 of {size} images can't be decoded, more than 1 %: "
-        f"{', '.join(names[:5])}, ...; mend or remove them\n"
+        f"{', '.join(names[:5])}, ... ({names[0]}: not an image); mend or remove them\n"
     )
     assert len(lines(result)) == 5  # the other splits were still looked at
 

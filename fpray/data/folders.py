@@ -147,9 +147,13 @@ def left_out_remarks(left_out: Sequence[str]) -> list[str]:
     folders = sum(path.endswith("/") for path in left_out)
     more = ", ..." if len(left_out) > _SHOWN else ""
     return [
-        f"{len(left_out) - folders:,} files and {folders:,} folders in class folders are left out, being no files "
-        f"that end in {', '.join(SUFFIXES)}: {', '.join(left_out[:_SHOWN])}{more}"
+        f"{_many(len(left_out) - folders, 'file')} and {_many(folders, 'folder')} in class folders are left out, being "
+        f"no files that end in {', '.join(SUFFIXES)}: {', '.join(left_out[:_SHOWN])}{more}"
     ]
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def prompt_name(folder: str) -> str:

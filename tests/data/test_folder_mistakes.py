@@ -100,7 +100,7 @@ def test_what_is_left_out_is_remarked(domains: dict[str, Any], tmp_path: Path) -
     dataset = opened(domains)
     dataset.splits()
     (remark,) = dataset.remarks()
-    assert remark.startswith("1 files and 1 folders in class folders are left out, being no files that end in .jpg, ")
+    assert remark.startswith("1 file and 1 folder in class folders are left out, being no files that end in .jpg, ")
     assert remark.endswith(": photo/dog/moving.gif, sketch/dog/more/")
 
 

@@ -75,7 +75,7 @@ def test_images_are_sorted_and_known_by_their_suffixes(tmp_path: Path) -> None:
     assert left_out == [f"x/dog/{name}" for name in others]
     assert left_out_remarks([]) == []
     assert left_out_remarks(left_out) == [
-        "5 files and 1 folders in class folders are left out, being no files that end in "
+        "5 files and 1 folder in class folders are left out, being no files that end in "
         f"{', '.join(SUFFIXES)}: {', '.join(left_out[:5])}, ..."
     ]
 

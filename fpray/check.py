@@ -182,7 +182,7 @@ def problems(reports: Sequence[SplitReport], trial_workers: int) -> list[str]:
         f"resources.workers: a trial's {trial_workers} workers can't share {report.images} images of "
         f"{report.split.name}; lower it"
         for report in reports
-        if report.split.part == "train" and report.images < trial_workers
+        if report.images < trial_workers
     ]
     return [*(report.error for report in reports if report.error is not None), *too_few]
 
@@ -195,7 +195,7 @@ def quick_check(dataset: Dataset, trial_workers: int) -> list[str]:
 
     Raises:
         UserError: if the sweep can't run: something is missing or wrong, more than 1 % of a split is known to be
-            broken or all that was tried of it, or a trial has more workers than training images.
+            broken or all that was tried of it, or a trial has more workers than a split images.
     """
     reports = [check_split(dataset, split, QUICK) for split in dataset.splits()]
     for problem in problems(reports, trial_workers):

@@ -49,6 +49,10 @@ class Checkpoint:
                 _, index, key = name.split(".", 2)
                 state.setdefault(int(index), {})[key] = tensor.clone()
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        for weight, own in optimizer.state.items():
+            for key, value in own.items():
+                if value.shape == weight.shape:  # laid out in memory as the weight is, which fused AdamW relies on
+                    own[key] = torch.empty_like(weight, requires_grad=False).copy_(value)
 
     def write(self, folder: UPath) -> None:
         """Write the checkpoint, then remove the older ones: at every moment one whole checkpoint is there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fpray.data.base import Split
@@ -36,7 +37,8 @@ def predict(
     images = reference.dataset.images(split)
     with torch.autocast(runtime.device.type, dtype=autocast, enabled=autocast is not None):
         features = _features(classifier, reference, split, runtime)
-    logits = classifier.head(features)  # in fp32: bf16 logits tie
+    weight, bias = classifier.head.weight.double(), classifier.head.bias.double()
+    logits = F.linear(features.double(), weight, bias)  # not in bf16 or tf32, where logits tie
     if (groups := reference.dataset.groups(split)) is not None:
         logits = torch.stack([logits[:, list(group)].amax(dim=-1) for group in groups], dim=-1)
     correct = logits.argmax(dim=-1) == torch.as_tensor(images.labels, device=logits.device)
@@ -47,7 +49,7 @@ def predict(
 
 def _features(classifier: Classifier, reference: Reference, split: Split, runtime: Runtime) -> Tensor:
     if classifier.encoder is reference.classifier.encoder:
-        return reference.features(split)
+        return reference.features(split).to(runtime.device)
     size = len(reference.dataset.images(split))
     batches = reference.in_order(split, runtime.share_of(size))
     share = [classifier.features(to_device(x, runtime.device)).float() for x, _ in batches]

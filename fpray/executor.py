@@ -81,8 +81,10 @@ def concurrency(resources: Resources) -> int:
 
 def _workers_on(node: Mapping[str, float], resources: Resources) -> int:
     """How many workers find room on a node."""
-    needs = {"CPU": resources.cpus, "GPU": resources.gpus}
-    return min(int(node.get(name, 0) / need + 1e-9) for name, need in needs.items() if need)
+    by_cpus = int(node.get("CPU", 0) / resources.cpus + 1e-9)
+    if not resources.gpus:
+        return by_cpus
+    return min(by_cpus, int(node.get("GPU", 0)) * int(1 / resources.gpus + 1e-9))  # each on one GPU, whole or a part
 
 
 def batch_size_that_fits(sweep: Sweep) -> int:
@@ -197,6 +199,8 @@ def _trainable(sweep: Sweep, folder: UPath, work: Work) -> Callable[[dict[str, A
             # Told here and not to Tune: the process stays warm for the next trial.
             store.write(failed(store.read(record.trial.id), traceback.format_exc()))
         # What a trial leaves in cycles (an error's frames, a compiled module) would hold the next one's memory.
+        if sweep.train.compile:
+            torch.compiler.reset()  # it compiles a function for eight kinds of module at most, then gives up in silence
         gc.collect()
         torch.cuda.empty_cache()
 

@@ -10,10 +10,14 @@ import torch
 from fpray.config import Sweep
 from fpray.train import TrainingError
 
+SAID = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+"""What CUDA, its libraries and the CPU's allocator say where torch has no error of its own for it."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is a GPU's or (where the operating system refuses) the CPU's lack of memory."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(words in said for words in SAID)
 
 
 @contextlib.contextmanager

@@ -17,11 +17,10 @@ def make_optimizer(weights: Sequence[nn.Parameter], lr: float, settings: Train) 
     With `weight_decay_on: matrices` norms, biases and other vectors don't decay, as in open_clip's training;
     WiSE-FT's recipe lets everything decay.
     """
-    spared = [w for w in weights if w.ndim < 2 and settings.weight_decay_on == "matrices"]
-    kept = {id(w) for w in spared}
+    least = 2 if settings.weight_decay_on == "matrices" else 0
     groups = [
-        {"params": [w for w in weights if id(w) not in kept], "weight_decay": settings.weight_decay},
-        {"params": spared, "weight_decay": 0.0},
+        {"params": [w for w in weights if w.ndim >= least], "weight_decay": settings.weight_decay},
+        {"params": [w for w in weights if w.ndim < least], "weight_decay": 0.0},
     ]
     # Fused: one pass over the weights instead of ten.
     return AdamW([group for group in groups if group["params"]], lr=lr, fused=True)

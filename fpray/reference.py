@@ -41,14 +41,14 @@ class Reference:
 
     @torch.no_grad()
     def features(self, split: Split) -> Tensor:
-        """The reference's features, [images, embed_dim], of a split: computed once in a process, then kept."""
+        """The reference's features of a split, [images, embed_dim], on the CPU: computed once in a process, kept."""
         if split not in self._features:
             images = self.dataset.images(split)
             batches = self.in_order(split, range(len(images)))
-            # Always fp32, whatever the caller's autocast: what is kept must not depend on who asked first.
+            # Never autocast, whatever the caller does: what is kept must not depend on who asked first.
             with torch.autocast(self.device.type, enabled=False):
                 self._features[split] = torch.cat(
-                    [self.classifier.features(to_device(x, self.device)) for x, _ in batches]
+                    [self.classifier.features(to_device(x, self.device)).cpu() for x, _ in batches]
                 )
         return self._features[split]
 

@@ -42,7 +42,14 @@ class Runtime:
 
     def parallel(self, module: nn.Module) -> nn.Module:
         """The module with its gradients averaged over the workers."""
-        return module if self.world_size == 1 else DistributedDataParallel(module)
+        return module if self.world_size == 1 else DistributedDataParallel(module, gradient_as_bucket_view=True)
+
+    @torch.no_grad()
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give every worker the main one's buffers: each has seen other images (BatchNorm's running statistics)."""
+        if self.world_size > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, src=0)
 
     def averaging(self, module: nn.Module, now: bool) -> contextlib.AbstractContextManager[None]:
         """Around a backward pass: whether gradients are averaged over the workers now, or later with the next."""

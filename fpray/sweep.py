@@ -17,7 +17,7 @@ from fpray.data import DATASETS
 from fpray.errors import UserError
 from fpray.model import check_model
 from fpray.plan import plan
-from fpray.preflight import preflight
+from fpray.preflight import check_objectives, preflight
 from fpray.records import Record, RecordStore
 from fpray.report import Report, make_report, table
 from fpray.storage import is_local, open_storage, write_whole
@@ -70,7 +70,11 @@ def run(sweep: Sweep, address: str | None) -> int:
         schedule = Schedule(sweep, RecordStore(folder).read_all())
         if not schedule.complete:
             preflight(sweep)
-            for line in quick_check(DATASETS[sweep.data.layout](sweep.data), sweep.resources.workers):
+            dataset = DATASETS[sweep.data.layout](sweep.data)
+            check_objectives(sweep, dataset.splits())
+            if sweep.resources.gpus and not sweep.resources.loaders:
+                tell("note: no process loads images for the GPU, which will wait; raise resources.cpus", console)
+            for line in quick_check(dataset, sweep.resources.workers):
                 tell(f"note: {line}", console)
         if sweep.train.batch_size == "auto":
             sweep = with_batch_size(sweep, folder, address)

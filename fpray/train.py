@@ -66,6 +66,7 @@ def train(
             raise TrainingError(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
         if not all(bool(weight.isfinite().all()) for weight in stepper.trained):  # the last step is in no loss
             raise TrainingError(f"a weight is not finite after epoch {epoch + 1}; try a lower learning rate")
+        runtime.share_buffers(method)
         trained_at = time.monotonic()
         counts = _validate(method, validation, runtime, settings)
         history += (

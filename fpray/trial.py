@@ -31,20 +31,22 @@ from fpray.train import train
 PACKAGES = ("ray", "torch", "open_clip_torch", "peft", "optuna")
 
 
-@functools.lru_cache(maxsize=1)
-def warm_reference(
-    model: Model, data: Options, device: torch.device, loader_workers: int, gradient_checkpointing: bool
-) -> Reference:
-    """The reference, loaded once in a process and kept for the trials that follow there."""
-    reference = load_reference(model.name, model.pretrained, DATASETS[data.layout](data), device, loader_workers)
-    if gradient_checkpointing:
-        reference.classifier.encoder.set_grad_checkpointing()  # the methods' copies have it too
-    return reference
+_WARM: dict[tuple[Model, Options, torch.device, int, bool], Reference] = {}
+"""The reference that this process keeps, by all that it depends on."""
 
 
 def reference_of(model: Model, sweep: Sweep, device: torch.device) -> Reference:
-    """The reference of one of a sweep's models, see `warm_reference`."""
-    return warm_reference(model, sweep.data, device, sweep.resources.loaders, sweep.train.gradient_checkpointing)
+    """The reference of one of a sweep's models, loaded once in a process and kept for the trials that follow there."""
+    data, loaders, checkpointing = sweep.data, sweep.resources.loaders, sweep.train.gradient_checkpointing
+    key = (model, data, device, loaders, checkpointing)
+    if key not in _WARM:
+        _WARM.clear()  # first: two models at a time may not fit
+        use_tf32(False)  # a head must not depend on which trial was here before
+        reference = load_reference(model.name, model.pretrained, DATASETS[data.layout](data), device, loaders)
+        if checkpointing:
+            reference.classifier.encoder.set_grad_checkpointing()  # the methods' copies have it too
+        _WARM[key] = reference
+    return _WARM[key]
 
 
 def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
@@ -140,7 +142,7 @@ def _unreadable(reference: Reference, runtime: Runtime) -> dict[str, tuple[str, 
 def _movement(classifier: Classifier, reference: Reference, predictions: Mapping[str, Predictions]) -> Movement:
     distance, relative = weight_distance(classifier, reference.classifier)
     validation = [s for s in reference.dataset.splits() if s.part == "val"]
-    cka = {s.name: linear_cka(predictions[s.name].features, reference.features(s)) for s in validation}
+    cka = {s.name: linear_cka(predictions[s.name].features.cpu(), reference.features(s)) for s in validation}
     return Movement(distance=distance, relative_distance=relative, cka=cka)
 
 

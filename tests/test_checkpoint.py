@@ -139,3 +139,31 @@ def test_of_several_the_newest_counts(folder: UPath) -> None:
     (folder / "epoch-0001.safetensors").write_bytes(older)  # as after a crash before it was removed
     (folder / "epoch-0003.safetensors.77.part").write_bytes(b"half of a checkpoint")
     assert newest_checkpoint(folder).history == history_of(2)
+
+
+def test_the_optimisers_state_lies_in_memory_as_its_weight_does() -> None:
+    """Fused AdamW goes through weight, gradient and state side by side: with channels last it would pair others."""
+
+    def trained(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        conv = nn.Conv2d(3, 4, 5).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(conv.parameters(), lr=1e-2, fused=True)
+        go_on(conv, optimizer, steps)
+        return conv, optimizer
+
+    def go_on(conv: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
+        generator = torch.Generator().manual_seed(1)
+        for _ in range(steps):
+            images = torch.rand(2, 3, 8, 8, generator=generator).to(memory_format=torch.channels_last)
+            optimizer.zero_grad()
+            conv(images).square().sum().backward()
+            optimizer.step()
+
+    through, optimizer = trained(3)
+    kept = Checkpoint.of(through, optimizer, ())
+    kept = Checkpoint({name: tensor.clone() for name, tensor in kept.tensors.items()}, ())
+    resumed, fresh = trained(0)
+    kept.restore(resumed, fresh)
+    go_on(through, optimizer, 2)
+    go_on(resumed, fresh, 2)
+    assert torch.equal(resumed.weight, through.weight)

@@ -123,6 +123,7 @@ def loader(images: TorchDataset[Any], workers: int, device: torch.device, **batc
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # else each start of an epoch would use up one of the process's random numbers
         **batches,
     )
 

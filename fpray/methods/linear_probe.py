@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import TensorDataset
 
-from fpray.data.base import Split
+from fpray.data.base import LabelledImages, Split
+from fpray.data.encoded import UnreadableImageError
 from fpray.methods.base import Hyperparameters, TrainedMethod
 from fpray.reference import Reference
 from fpray.space import Log
+
+
+class KnownFeatures(TorchDataset[tuple[Tensor, int]]):
+    """The features of a split's images, [images, embed_dim], with their labels; an unreadable one raises."""
+
+    def __init__(self, features: Tensor, images: LabelledImages) -> None:
+        self.features, self.images = features, images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if self.images.unreadable is not None and self.images.unreadable[index]:
+            raise UnreadableImageError(self.images.name_of(index))
+        return self.features[index], int(self.images.labels[index])
 
 
 class LinearProbe(TrainedMethod):
@@ -37,11 +51,7 @@ class LinearProbe(TrainedMethod):
         return self
 
     def training_data(self, split: Split) -> TorchDataset[tuple[Tensor, int]]:
-        images, features = self.reference.dataset.images(split), self.reference.features(split).cpu()
-        labels = torch.as_tensor(images.labels)
-        if images.unreadable is not None:
-            features, labels = features[~images.unreadable], labels[~images.unreadable]
-        return TensorDataset(features, labels)  # type: ignore[return-value]
+        return KnownFeatures(self.reference.features(split), self.reference.dataset.images(split))
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
         return {"cross_entropy": nn.functional.cross_entropy(self.classifier.head(inputs), labels)}

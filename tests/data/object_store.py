@@ -49,12 +49,19 @@ class Range(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
+class Patient(ThreadingHTTPServer):
+    """Keeps as many connections waiting as a batch of images opens at once; the default, 5, loses some."""
+
+    request_queue_size = 512
+    daemon_threads = True
+
+
 class Server:
     """Serves a folder until it is stopped."""
 
     def __init__(self, folder: Path) -> None:
         self.meeting: list[threading.Barrier] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Range, folder, self.meeting))
+        self._http = Patient(("127.0.0.1", 0), partial(Range, folder, self.meeting))
         self.address = f"http://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()

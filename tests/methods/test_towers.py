@@ -32,6 +32,7 @@ from fpray.preflight import open_model, preflight
 from fpray.records import Epoch
 from fpray.reference import Reference, load_reference
 from fpray.runtime import Runtime
+from fpray.sweepfile import check_sweep
 from fpray.train import train
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1}
@@ -290,3 +291,16 @@ def test_penalties_are_on_weights_and_not_on_running_statistics(
     assert method.penalty().item() == pytest.approx(
         0.05 * sum(weight.numel() for weight in method.classifier.parameters()), rel=1e-4
     )
+
+
+@pytest.mark.parametrize(("tower", "can"), [("modified_resnet", False), ("timm_vit", True)])
+def test_gradient_checkpointing_is_refused_where_a_tower_ignores_it(
+    tower: str, can: bool, name_of: Callable[[str], str]
+) -> None:
+    train = {"gradient_checkpointing": True}
+    sweep = check_sweep({"name": "s", "methods": ["full"], "model": {"name": name_of(tower)}, "train": train}, "s")
+    if can:
+        preflight(sweep)
+    else:
+        with pytest.raises(UserError, match="train.gradient_checkpointing: the image tower of .* doesn't offer it"):
+            preflight(sweep)

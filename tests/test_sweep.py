@@ -192,11 +192,11 @@ def test_a_second_command_is_refused_and_the_first_goes_on(sweep_file: Callable[
 
 
 def test_more_gpus_than_there_are(sweep_file: Callable[..., Path]) -> None:
-    file = sweep_file("gpus", resources={"gpus": 512})
+    file = sweep_file("gpus", resources={"gpus": 1, "workers": 20})
     code, _, err = run(file)
     assert code == 2
     assert err.strip().endswith("ask for fewer, or add some")
-    assert "needs 512 GPUs" in err
+    assert "a trial needs 20 worker(s) with 1 CPU(s) and 1 GPU(s)" in err
     assert "Traceback" not in err
     assert not (file.parent / "gpus" / "small" / "trials").exists()
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 from upath import UPath
 
 from fpray.errors import UserError
-from fpray.storage import is_local, open_storage, write_whole
+from fpray.storage import StorageError, is_local, open_storage, write_whole
 
 
 @contextmanager
@@ -41,6 +45,64 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_beside(tmp_path: 
         write_whole(file, b"x" * 5000)
     assert file.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208
+
+
+def test_what_stands_against_a_write_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught, disk_with_room_for(1000):
+        write_whole(UPath(tmp_path) / "file", b"x" * 5000)
+    assert str(caught.value) == f"can't write to '{tmp_path}/file': file too large"
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, f"{tmp_path}/file")
+    (tmp_path / "in-the-way").touch()
+    with pytest.raises(StorageError, match="/in-the-way/file': file exists") as caught:
+        write_whole(UPath(tmp_path) / "in-the-way" / "file", b"")
+    assert caught.value.errno == errno.EEXIST
+
+
+def test_an_error_of_storage_passes_between_processes(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1, get_context("spawn")) as other:
+        error = other.submit(write_whole, UPath(tmp_path), b"").exception()
+    assert isinstance(error, StorageError)
+    assert str(error) == f"can't write to '{tmp_path}': is a directory"
+    assert error.errno == errno.EISDIR
+
+
+@pytest.mark.parametrize("scheme", ["", "memory:/"])
+def test_what_is_no_longer_allowed_is_not_written(scheme: str, tmp_path: Path) -> None:
+    def still_allowed() -> None:
+        seen.append((file.read_bytes(), sorted(path.name.split(".")[0] for path in file.parent.iterdir())))
+        raise TimeoutError("another has taken over")  # an OSError, and none of storage
+
+    file, seen = UPath(f"{scheme}{tmp_path}") / "file", []
+    write_whole(file, b"old")
+    with pytest.raises(TimeoutError, match="another has taken over"):
+        write_whole(file, b"new", still_allowed)
+    assert seen == [(b"old", ["file"] if scheme else ["file", "file"])]  # asked once, with the new content beside
+    assert file.read_bytes() == b"old"
+    assert [path.name for path in file.parent.iterdir()] == ["file"]
+
+
+def test_a_part_that_another_process_removed_is_told_apart(tmp_path: Path) -> None:
+    def remove() -> None:
+        (part,) = tmp_path.glob(f"file.*.{os.getpid()}.part")
+        part.unlink()
+
+    with pytest.raises(FileNotFoundError):
+        write_whole(UPath(tmp_path) / "file", b"new", remove)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_write_beside_one_another(tmp_path: Path) -> None:
+    def meet() -> None:
+        meeting.wait()
+
+    def write(content: bytes) -> None:
+        write_whole(UPath(tmp_path) / "file", content, meet)
+
+    meeting, contents = threading.Barrier(4), [bytes([65 + i]) * 100_000 for i in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, contents))
+    assert (tmp_path / "file").read_bytes() in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_first_write_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(fpray.__file__).parent
 
 # Bottom to top. A package stands for everything in it. A new module must be given its place here.
 LAYERS = [
-    ["errors"],
+    ["errors", "redaction"],
     ["section", "space", "storage", "drawing"],
     ["data"],
     ["attention", "model"],

@@ -38,7 +38,8 @@ LAYERS = [
     ["executor"],
     ["pareto"],
     ["report"],
-    ["figures", "tracking", "progress", "sweepfolder"],
+    ["tracked"],
+    ["figures", "runs", "tracking", "progress", "sweepfolder"],
     ["sweep"],
 ]
 ALONE = {"pretrain": {"data", "drawing", "model"}, "data.__main__": {"check", "data", "errors", "sweepfile"}}
@@ -156,7 +157,7 @@ def test_the_package_itself_imports_nothing() -> None:
 
 def test_each_big_library_has_its_owner() -> None:
     assert users_of("optuna") == {"search"}
-    assert users_of("mlflow") == {"tracking"}
+    assert users_of("mlflow") == {"runs"}
     assert users_of("peft") == {"methods.lora"}
     assert users_of("ray.tune") & users_of("ray.train") == {"executor"}
     assert users_of("ray") == {"executor", "runtime"}

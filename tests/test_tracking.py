@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
+from mlflow.environment_variables import (
+    MLFLOW_ALLOW_PICKLE_DESERIALIZATION,
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+)
 from upath import UPath
 
+from fpray import tracking
 from fpray.config import Sweep
 from fpray.pretrained import Model
 from fpray.records import Count, Epoch, Record
@@ -37,9 +43,27 @@ RESULTS = {f"{d}/{p}": Count(correct=6, total=10) for d in ("id", "ood/a", "ood/
 def runs(uri: str) -> dict[str, Run]:
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("tracked")
+    if experiment is None:
+        return {}
     found = client.search_runs([experiment.experiment_id])
     assert len({run.info.run_name for run in found}) == len(found), "a trial has two runs"
     return {run.info.run_name: run for run in found}
+
+
+def history(uri: str, name: str, key: str) -> list[Metric]:
+    found = MlflowClient(uri).get_metric_history(runs(uri)[name].info.run_id, key)
+    return sorted(found, key=lambda m: (m.step, m.timestamp))
+
+
+def points(uri: str, name: str, key: str) -> list[int]:
+    """The steps of a metric's points, in order."""
+    return [metric.step for metric in history(uri, name, key)]
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
 
 
 def follow(storage: UPath, uri: str, records: list[Record], sweep: Sweep = SWEEP) -> str | None:
@@ -106,17 +130,109 @@ def test_models_are_told_where_there_are_several(tmp_path: Path, record_of: Call
     assert runs(uri)["tracked"].data.metrics["best_id/full-small"] == 60
 
 
-def test_a_server_that_is_away_is_a_problem_told_not_raised(
+def test_a_server_that_is_away_is_a_problem_told_without_its_password(
     tmp_path: Path, record_of: Callable[..., Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    problem = follow(UPath(tmp_path), "http://127.0.0.1:9", [record_of("full-000", history=epochs(1))])
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "PATIENCE_SECONDS", 0.5)
+        problem = follow(UPath(tmp_path), "http://me:hush@127.0.0.1:9", [record_of("full-000", history=epochs(1))])
     assert problem is not None
-    assert "http://127.0.0.1:9" in problem
+    assert problem.startswith("MLflow at http://***@127.0.0.1:9 is behind (")
+    assert problem.endswith("; the same command catches it up")
+    assert "hush" not in problem
+    assert "\n" not in problem
     # The same records, when MLflow is back: nothing is missing.
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     assert follow(UPath(tmp_path), uri, [record_of("full-000", history=epochs(1))]) is None
     assert runs(uri)["full-000"].data.metrics["epoch"] == 1
+
+
+def test_how_to_open_mlflow_shows_no_password() -> None:
+    assert open_command("https://me:hush@host/mlflow") == "https://***@host/mlflow"
+    assert open_command("postgresql://me:hush@host/db?token=hush") == "postgresql://***@host/db?token=***"
+
+
+def test_what_mlflow_is_set_to() -> None:
+    assert MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() == 0
+    assert not MLFLOW_ALLOW_PICKLE_DESERIALIZATION.get()
+    assert 5 < MLFLOW_HTTP_REQUEST_TIMEOUT.get() < tracking.PATIENCE_SECONDS
+
+
+def test_a_record_that_mlflow_rejects_does_not_hold_up_the_others(
+    tmp_path: Path, record_of: Callable[..., Record]
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    bad = [record_of(f"full-00{n}", {"l;r": n}, history=epochs(1)) for n in (1, 2)]
+    good = record_of("full-000", status="finished", results=RESULTS, ended=time.time())
+    problem = follow(UPath(tmp_path), uri, [*bad, good])
+    assert problem is not None
+    assert problem.startswith(f"MLflow at {uri} does not take full-001 (")
+    assert problem.endswith(", nor full-002")
+    assert "l;r" in problem
+    found = runs(uri)
+    assert found["full-000"].info.status == "FINISHED"
+    assert found["tracked"].info.status == "FINISHED"
+    assert found["tracked"].data.metrics["hypervolume/full"] == 3600
+
+
+def test_a_run_that_somebody_deleted_is_made_again(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    uri, storage = f"sqlite:///{tmp_path}/mlflow.db", UPath(tmp_path)
+    tracker = Tracker(SWEEP, storage, storage / "tracked", uri)
+    tracker.note(record_of("full-000", history=epochs(1)))
+    wait_for(lambda: any("epoch" in run.data.metrics for run in runs(uri).values()))
+    MlflowClient(uri).delete_run(runs(uri)["full-000"].info.run_id)
+    longer = record_of("full-000", history=epochs(2))
+    tracker.note(longer)
+    assert tracker.close(make_report(SWEEP, [longer]), []) is None
+    assert points(uri, "full-000", "lr") == [1, 2]
+
+
+def test_a_trial_that_is_tried_again(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    uri, storage = f"sqlite:///{tmp_path}/mlflow.db", UPath(tmp_path)
+    running = record_of("full-000", history=epochs(1), attempt=1)
+    failed = running.model_copy(update={"status": "failed", "error": "ValueError: first", "ended": 1.7e9})
+    again = record_of("full-000", history=epochs(2), attempt=2)
+    failed_again = again.model_copy(update={"status": "failed", "error": "ValueError: second", "ended": 1.8e9})
+    last = record_of("full-000", history=epochs(3), attempt=3)
+    finished = last.model_copy(update={"status": "finished", "results": RESULTS, "ended": 1.9e9})
+
+    def after(*records: Record) -> tuple[str, str | None, int | None]:
+        assert follow(storage, uri, list(records)) is None
+        run = runs(uri)["full-000"]
+        return run.info.status, run.data.tags.get("fpray.error"), run.info.end_time
+
+    assert after(running, failed) == ("FAILED", "ValueError: first", int(1.7e12))
+    assert after(again)[:2] == ("RUNNING", None)
+    assert after(failed) == ("FAILED", "ValueError: first", int(1.7e12))
+    # Nobody was there to note that it ran.
+    assert after(failed_again) == ("FAILED", "ValueError: second", int(1.8e12))
+    assert after(failed_again, last, finished) == ("FINISHED", None, int(1.9e12))
+    assert points(uri, "full-000", "loss/cross_entropy") == [1, 2, 3]
+    assert points(uri, "full-000", "id/test/top1") == [3]
+
+
+def test_no_point_comes_twice_when_a_trial_falls_back_or_is_done_again(
+    tmp_path: Path, record_of: Callable[..., Record]
+) -> None:
+    uri, storage = f"sqlite:///{tmp_path}/mlflow.db", UPath(tmp_path)
+    later = tuple(e.model_copy(update={"ended": e.ended + 1000, "lr": 0.2}) for e in epochs(4))
+    first, fallen = record_of(history=epochs(3), attempt=1), record_of(history=later[:2], attempt=2)
+    done = fallen.model_copy(update={"history": later, "status": "finished", "results": RESULTS, "ended": 1.8e9})
+    assert follow(storage, uri, [first]) is None
+    assert follow(storage, uri, [fallen, done]) is None
+    assert runs(uri)["full-000"].info.status == "FINISHED"
+    # Its record was lost.
+    assert follow(storage, uri, [record_of(history=later[:1], attempt=1)]) is None
+    assert runs(uri)["full-000"].info.status == "RUNNING"
+    redone = done.model_copy(update={"attempt": 1, "ended": 1.9e9})
+    assert follow(storage, uri, [redone]) is None
+    run = runs(uri)["full-000"]
+    assert (run.info.status, run.info.end_time) == ("FINISHED", int(1.9e12))
+    for key in run.data.metrics:
+        steps = points(uri, "full-000", key)
+        only_final = "/test/" in key or key == "ood/b/val/top1"
+        assert steps == ([4] if only_final else [1, 2, 3, 4]), key
+    assert [m.value for m in history(uri, "full-000", "lr")] == [0.1, 0.1, 0.1, 0.2]
 
 
 def test_a_record_noted_late_does_not_undo_the_end(tmp_path: Path, record_of: Callable[..., Record]) -> None:
@@ -125,7 +241,8 @@ def test_a_record_noted_late_does_not_undo_the_end(tmp_path: Path, record_of: Ca
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     storage = UPath(tmp_path)
     tracker = Tracker(SWEEP, storage, storage / "tracked", uri)
-    for record in (running, done, running):
+    earlier = running.model_copy(update={"attempt": 0, "status": "failed", "error": "an earlier one", "ended": 1.0})
+    for record in (running, done, running, earlier):
         tracker.note(record)
     assert tracker.close(make_report(SWEEP, [done]), []) is None
     assert runs(uri)["full-000"].info.status == "FINISHED"
@@ -136,5 +253,41 @@ def test_the_same_report_again_is_the_same_point(tmp_path: Path, record_of: Call
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     for _ in range(3):
         assert follow(UPath(tmp_path), uri, [done]) is None
-    history = MlflowClient(uri).get_metric_history(runs(uri)["tracked"].info.run_id, "hypervolume/full")
-    assert [m.value for m in history] == [3600]
+    assert [(m.step, m.value) for m in history(uri, "tracked", "hypervolume/full")] == [(1, 3600)]
+    # As many trials, run again, of which one gives something else.
+    worse = done.model_copy(update={"results": RESULTS | {"id/test": Count(correct=55, total=100)}})
+    assert follow(UPath(tmp_path), uri, [worse]) is None
+    found = history(uri, "tracked", "hypervolume/full")
+    assert [(m.step, m.value) for m in found] == [(1, 3600), (2, pytest.approx(3300))]
+    assert runs(uri)["tracked"].data.metrics["hypervolume/full"] == pytest.approx(3300)
+
+
+def test_folders_with_quotes_keep_to_their_own_runs(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    for name in ("it's", "itXs", "it's", "itXs"):
+        done = record_of("full-000", {"of": name}, status="finished", results=RESULTS, ended=1.7e9)
+        assert follow(UPath(tmp_path / name), uri, [done]) is None
+    client = MlflowClient(uri)
+    found = client.search_runs([client.get_experiment_by_name("tracked").experiment_id])
+    assert sorted(run.data.params.get("of", "a parent") for run in found) == ["a parent", "a parent", "it's", "itXs"]
+
+
+def test_an_empty_run_too_many_is_deleted(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    uri, storage = f"sqlite:///{tmp_path}/mlflow.db", UPath(tmp_path)
+    record = record_of("full-000", history=epochs(1))
+    assert follow(storage, uri, [record]) is None
+    before, client = runs(uri), MlflowClient(uri)
+    for run in before.values():
+        client.create_run(run.info.experiment_id, tags=run.data.tags, run_name=run.info.run_name)
+    assert follow(storage, uri, [record]) is None
+    assert {run.info.run_id for run in runs(uri).values()} == {run.info.run_id for run in before.values()}
+
+
+def test_what_was_noted_is_logged_before_the_sweep_is_left(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    uri, storage = f"sqlite:///{tmp_path}/mlflow.db", UPath(tmp_path)
+    tracker = Tracker(SWEEP, storage, storage / "tracked", uri)
+    tracker.note(record_of("full-000", history=epochs(2)))
+    tracker.leave(60)
+    found = runs(uri)
+    assert found["full-000"].data.metrics["epoch"] == 2
+    assert found["tracked"].info.status == "RUNNING"

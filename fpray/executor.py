@@ -16,6 +16,8 @@ import ray.train
 import ray.train.torch
 import torch
 from ray import tune
+from ray._private import ray_constants
+from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
 from ray._private.state import state as cluster_state
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.search import Searcher
@@ -41,12 +43,15 @@ def connect(address: str | None) -> None:
     """Join the Ray cluster at `address` (`HOST:PORT` or `auto`), or start Ray on this machine without one.
 
     Raises:
-        UserError: if there is no cluster at the address.
+        UserError: if there is no cluster at the address, or Ray can't start here.
     """
     if ray.is_initialized():
         return
+    if address is None:
+        _start_ray_here()
+        return
     try:
-        if address is not None and address.count(":") == 1:
+        if address.count(":") == 1:
             # Ray itself tries for minutes before it gives up.
             host, _, port = address.partition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
@@ -57,6 +62,30 @@ def connect(address: str | None) -> None:
             f"can't reach a Ray cluster at '{address}': {reason}; start it (and set RAY_AUTH_MODE=token if it wants "
             "a token), or leave out --address"
         ) from None
+
+
+def _start_ray_here() -> None:
+    """Start Ray for this command alone: it listens on loopback, and wants a token unless RAY_AUTH_MODE says otherwise.
+
+    Raises:
+        UserError: if it can't start.
+    """
+    clusters = ray_constants.ENABLE_RAY_CLUSTER
+    mask = os.umask(0o077)  # Ray writes the token so that everyone may read it
+    try:
+        if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
+            ray._raylet.Config.initialize("")  # Ray has read its environment before
+            ensure_token_if_auth_enabled()
+        os.umask(mask)
+        # Off, every process of Ray takes 127.0.0.1 for this machine's address; no argument of `init` can say that.
+        ray_constants.ENABLE_RAY_CLUSTER = False
+        # Not None: that would join whatever cluster was started on this machine, by anyone.
+        ray.init(address="local", log_to_driver=False, logging_level="error")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"can't start Ray on this machine: {str(error).splitlines()[0]}") from None
+    finally:
+        os.umask(mask)
+        ray_constants.ENABLE_RAY_CLUSTER = clusters
 
 
 def concurrency(resources: Resources) -> int:

@@ -30,6 +30,11 @@ def hidden(text: str) -> str:
     return _VALUE.sub(rf"\g<name>{MASK}", text)
 
 
+def is_hidden(text: str) -> bool:
+    """Whether a text has an address in which a secret was hidden."""
+    return f"://{MASK}@" in text or f"={MASK}" in text or f"%3D{MASK}" in text
+
+
 def _without_user(address: re.Match[str]) -> str:
     if _CONTAINERS.fullmatch(address["scheme"]) and ":" not in address["user"]:
         return address[0]

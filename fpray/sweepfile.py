@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -14,10 +14,27 @@ from pydantic import ValidationError
 
 from fpray.config import Sweep
 from fpray.errors import UserError
+from fpray.redaction import hidden, is_hidden
+
+MOST_VALUES = 100_000
+"""In a sweep file, with every alias written out: a few lines of aliases of aliases can stand for billions."""
 
 
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which `1e-4` is a number, as in YAML 1.2, and a key given twice is an error."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        left, values = [] if node is None else [node], 0
+        while left:
+            part, values = left.pop(), values + 1
+            if values > MOST_VALUES:
+                raise yaml.composer.ComposerError(None, None, "its aliases stand for too much", node.start_mark)
+            if isinstance(part, yaml.MappingNode):
+                left += [inner for pair in part.value for inner in pair]
+            elif isinstance(part, yaml.SequenceNode):
+                left += part.value
+        return node
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -75,16 +92,43 @@ def read_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
 
 def check_sweep(content: dict[str, Any], origin: str) -> Sweep:
     """Check the content of a sweep file that came from `origin`."""
+    for key, text in _texts(content):
+        if is_hidden(text):
+            raise UserError(
+                f"{origin}: {key}: the secret in '{text}' was hidden when the file was written; take the *** out and "
+                "give the secret by the environment, as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
     try:
         return Sweep.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{origin}: {_sentence(error)}") from None
+        raise UserError(hidden(f"{origin}: {_sentence(error)}")) from None
 
 
 def dump_sweep(sweep: Sweep) -> str:
-    """The resolved sweep as YAML that reads back to the same sweep."""
-    content = sweep.model_dump(mode="json")
+    """The resolved sweep as YAML that reads back to the same sweep, but for secrets in addresses, which are hidden."""
+    content = _hide(sweep.model_dump(mode="json"))
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110)
+
+
+def _hide(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _hide(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_hide(value) for value in content]
+    return hidden(content) if isinstance(content, str) else content
+
+
+def _texts(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in the content, with its dotted key."""
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            yield from _texts(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(content, list):
+        for value in content:
+            yield from _texts(value, key)
+    elif isinstance(content, str):
+        yield key, content
 
 
 def _parse(text: str, origin: str) -> Any:
@@ -95,12 +139,16 @@ def _parse(text: str, origin: str) -> Any:
         raise UserError(f"{origin}{line}: not valid YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{origin}: not valid YAML: {error}".splitlines()[0]) from None
+    except RecursionError:
+        raise UserError(f"{origin}: not valid YAML: it is nested too deeply") from None
+    except (ValueError, KeyError, AttributeError, OverflowError):  # PyYAML's, for a value that its tag doesn't fit
+        raise UserError(f"{origin}: not valid YAML: it has a number, date or tag that can't be read") from None
 
 
 def _override(content: dict[str, Any], override: str) -> None:
     key, separator, value = override.partition("=")
     if not separator or not key:
-        raise UserError(f"--set {override}: write it as key=value, for example train.epochs=4")
+        raise UserError(f"--set {hidden(override)}: write it as key=value, for example train.epochs=4")
     *parents, last = key.split(".")
     section = content
     for parent in parents:

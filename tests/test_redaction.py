@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fpray.redaction import hidden
+from fpray.redaction import hidden, is_hidden
 
 HIDDEN = {
     # Users and passwords.
@@ -89,3 +89,13 @@ def test_what_is_not_stays(text: str) -> None:
 @pytest.mark.parametrize("text", HIDDEN)
 def test_what_was_hidden_stays_so(text: str) -> None:
     assert hidden(HIDDEN[text]) == HIDDEN[text]
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_it_can_be_told_that_something_was_hidden(text: str) -> None:
+    assert is_hidden(hidden(text))
+
+
+@pytest.mark.parametrize("text", [*PLAIN, *HIDDEN, "***", "s3://bucket/***"])
+def test_it_can_be_told_that_nothing_was(text: str) -> None:
+    assert not is_hidden(text)

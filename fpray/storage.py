@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,31 +13,60 @@ from pathlib import Path
 from upath import UPath
 
 from fpray.errors import UserError
+from fpray.redaction import hidden
+
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
+"""The kinds of storage that have no folders, and whose file systems remember what they listed."""
+_CREDENTIALS = re.compile(r"://[^/@]*:[^@]*@")
 
 
 class StorageError(OSError):
     """A file couldn't be written; the system's `errno` is kept, where there is one."""
 
+    action = "write to"
+
     def __str__(self) -> str:
-        return f"can't write to '{self.filename}': {self.strerror}"
+        return f"can't {self.action} '{hidden(str(self.filename))}': {hidden(str(self.strerror))}"
+
+
+class UnreadableError(StorageError):
+    """A file is there, or may be, but can't be read."""
+
+    action = "read"
 
 
 def open_storage(address: str) -> UPath:
-    """The storage folder, made if need be.
+    """The storage folder, made if need be. A bucket isn't: its name may be mistyped, and others' rules hold for it.
 
     Raises:
         UserError: if it can't be made or written to.
     """
     try:
-        folder = UPath(from_home(address))
-        folder = folder.absolute() if is_local(folder) else folder
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = _folder_at(from_home(address))
+        if not _is_object_store(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / ".writable", b"")
         (folder / ".writable").unlink()
-    except (OSError, ValueError, ImportError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"storage: can't write to '{address}': {reason.lower()}; choose another folder") from None
+    except Exception as error:  # what a store raises depends on its kind
+        reason = hidden(_reason(error))
+        raise UserError(f"storage: can't write to '{hidden(address)}': {reason}; choose another folder") from None
     return folder
+
+
+def _folder_at(address: str) -> UPath:
+    folder = UPath(address)
+    if is_local(folder):
+        return folder.absolute()
+    if not _is_object_store(folder):
+        return folder
+    if _CREDENTIALS.search(address):
+        raise ValueError("an address holds no keys, which are read from the environment or the store's own files")
+    # Another process's files are to be seen at once.
+    return UPath(address, use_listings_cache=False)
+
+
+def _is_object_store(path: UPath) -> bool:
+    return path.protocol in OBJECT_STORES
 
 
 def from_home(path: str) -> str:
@@ -80,8 +110,9 @@ def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] =
     if not is_local(path):
         still_allowed()
         with _as_storage_error(path, Exception):  # what a store raises depends on its kind
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            if not _is_object_store(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            path.fs.pipe_file(path.path, content)
         return
     # Another process, thread or host on the same network folder must not write into the same part.
     beside = Path(f"{path.path}.{socket.gethostname()}.{threading.get_native_id()}.{os.getpid()}.part")
@@ -101,6 +132,22 @@ def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] =
         raise
 
 
+def read_whole(path: UPath) -> bytes:
+    """A file's content at one moment, while another process may replace it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        UnreadableError: if it can't be read.
+    """
+    try:
+        # Opened, an object is asked for its size first, and is gone when it was replaced before it is read.
+        return path.read_bytes() if is_local(path) else path.fs.cat_file(path.path)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # what a store raises depends on its kind
+        raise UnreadableError(getattr(error, "errno", None), _reason(error), str(path)) from error
+
+
 @contextlib.contextmanager
 def _as_storage_error(path: UPath, kind: type[Exception], but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
     try:
@@ -112,6 +159,6 @@ def _as_storage_error(path: UPath, kind: type[Exception], but: type[Exception] |
 
 
 def _reason(error: Exception) -> str:
-    """What an error says, on one line and without a capital at its start."""
+    """What an error says, on one line and without a capital at its start or a full stop at its end."""
     said = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
-    return said[:1].lower() + said[1:]
+    return (said[:1].lower() + said[1:]).rstrip(".")

@@ -15,6 +15,7 @@ from fpray.check import first_of, quick_check, tell
 from fpray.config import Sweep
 from fpray.data import DATASETS
 from fpray.errors import UserError
+from fpray.lock import held
 from fpray.model import check_model
 from fpray.plan import plan
 from fpray.preflight import check_objectives, preflight
@@ -22,7 +23,7 @@ from fpray.records import Record, RecordStore
 from fpray.report import Report, make_report, table
 from fpray.storage import is_local, open_storage, write_whole
 from fpray.sweepfile import default_file, dump_sweep, read_sweep
-from fpray.sweepfolder import held, recorded_batch_size, settle
+from fpray.sweepfolder import recorded_batch_size, settle
 
 if TYPE_CHECKING:
     from fpray.schedule import Schedule

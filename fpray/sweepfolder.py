@@ -1,17 +1,11 @@
-"""The folder of a sweep: opened by one command at a time, for a sweep file that fits the records in it."""
+"""The folder of a sweep: its trials are of a sweep file that fits all the records in it."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import socket
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 from upath import UPath
 
 from fpray.config import Sweep
@@ -20,7 +14,7 @@ from fpray.lanes import lanes
 from fpray.pretrained import Models
 from fpray.records import RecordStore, Trial
 from fpray.space import Choice
-from fpray.storage import is_local, write_whole
+from fpray.storage import write_whole
 from fpray.sweepfile import dump_sweep
 from fpray.trial import commit, versions
 
@@ -28,45 +22,6 @@ FIXED = ("data", "model", "train")
 """The sections that decide what a record means. The models may change as far as `_extends` says."""
 FREE = {"train.lr", "train.accumulate", "train.gradient_checkpointing", "train.compile"}
 """What may change in them: the range of `lr` is searched, and the others are ways to compute the same step."""
-
-
-@contextlib.contextmanager
-def held(folder: UPath) -> Iterator[None]:
-    """Hold a sweep's folder against a second command on the same sweep.
-
-    The lock is the operating system's, so it is free again when its holder dies.
-
-    Raises:
-        UserError: if another command holds it, with who it is.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise UserError(f"'{folder}' is a file; give the sweep another name") from None
-    if not is_local(folder):
-        yield  # an object store has no such lock
-        return
-    lock, holder = FileLock((folder / "lock").path), folder / "holder.json"
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise UserError(f"{_who(holder)} already runs this sweep in '{folder}'; wait for it or end it") from None
-    try:
-        write_whole(
-            holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}).encode()
-        )
-        yield
-    finally:
-        lock.release()
-
-
-def _who(holder: UPath) -> str:
-    try:
-        found = json.loads(holder.read_text())
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["since"]))
-        return f"process {found['pid']} on {found['host']} (since {since})"
-    except (OSError, ValueError, KeyError):
-        return "another process"
 
 
 def settle(sweep: Sweep, folder: UPath) -> None:

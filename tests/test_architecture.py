@@ -16,7 +16,7 @@ ROOT = Path(fpray.__file__).parent
 # Bottom to top. A package stands for everything in it. A new module must be given its place here.
 LAYERS = [
     ["errors", "redaction"],
-    ["section", "space", "storage", "drawing"],
+    ["section", "space", "storage", "lock", "drawing"],
     ["data"],
     ["attention", "model"],
     ["reference", "pretrained"],

@@ -1,0 +1,392 @@
+"""MLflow is away, killed, slow, or its answers are lost: the sweep goes on, and MLflow is complete in the end.
+
+The server is a real one. Between it and fpray lies a proxy that does to each call what a test says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from upath import UPath
+
+from fpray import tracking
+from fpray.config import Sweep
+from fpray.records import Count, Epoch, Record, RecordStore
+from fpray.report import make_report
+from fpray.sweepfile import check_sweep
+from fpray.tracking import Tracker
+
+LOST, HANG, REFUSED = "lost", "hang", "refused"
+Rule = Callable[[str], str | None]
+"""Says of a call (`POST runs/create`) what becomes of it: None if it goes through."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """`mlflow server` on sqlite; killed and started again, it is on the same port and has the same database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        call = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        call += ["--backend-store-uri", f"sqlite:///{self.folder}/server.db", "--workers", "1"]
+        call += ["--artifacts-destination", str(self.folder / "artifacts")]
+        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(call, stdout=log, stderr=log, start_new_session=True, env=environment)
+
+    def wait(self) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + 120
+        while not self._answers():
+            assert time.monotonic() < deadline
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.1)
+                raise AssertionError((self.folder / "server.log").read_text())
+
+    def kill(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+class Proxy(ThreadingHTTPServer):
+    """Passes calls on to a server, if `rule` doesn't say otherwise."""
+
+    daemon_threads = True
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(("127.0.0.1", 0), _Call)
+        self.server, self.rule, self.over = server, _pass, threading.Event()
+        self.calls: list[str] = []
+        self.uri = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_: object) -> None:
+        """The client has given up, or the server is away."""
+
+
+def _pass(call: str) -> str | None:
+    return None
+
+
+class _Call(BaseHTTPRequestHandler):
+    server: Proxy
+
+    def handle_one_request(self) -> None:
+        self.raw_requestline = self.rfile.readline()
+        self.close_connection = True
+        if not self.raw_requestline or not self.parse_request():
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        call = f"{self.command} {self.path.partition('?')[0].partition('/mlflow')[2].lstrip('/')}"
+        self.server.calls.append(call)
+        fate = self.server.rule(call)
+        if fate == HANG:
+            self.server.over.wait()
+        elif fate == REFUSED:
+            self.send_error(503)
+        else:
+            answer, content = self._forward(body)
+            if fate != LOST:
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.getheader("Content-Type", "application/json"))
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+    def _forward(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.server.port, timeout=60)
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer, content
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that the first test that asks for it starts, and that runs to the end of the last."""
+    server = Server(tmp_path_factory.mktemp("mlflow"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    if server.process is None:
+        server.start()
+        server.wait()
+    proxy = Proxy(server)
+    yield proxy
+    proxy.over.set()
+    proxy.shutdown()
+    proxy.server_close()
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """A sweep with a name, and so with an experiment, of its own."""
+    return check_sweep({"name": tmp_path.name, "methods": {"full": {"trials": 4}}}, "s")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "RETRY_SECONDS", 0.1)
+
+
+def history(count: int) -> tuple[Epoch, ...]:
+    def epoch(n: int) -> Epoch:
+        fields = {"epoch": n, "step": n, "lr": 0.1, "losses": {"cross_entropy": 1 / n}, "ended": 1.7e9 + n}
+        fields |= {"images": 10, "seconds": 1.0, "validation_seconds": 0.5}
+        return Epoch(validation={"id/val": Count(correct=n, total=10)}, **fields)
+
+    return tuple(map(epoch, range(1, count + 1)))
+
+
+@pytest.fixture
+def records(record_of: Callable[..., Record]) -> list[Record]:
+    """Two finished trials and one that failed."""
+    results = {f"{d}/{p}": Count(correct=6, total=10) for d in ("id", "ood/a") for p in ("val", "test")}
+    done = [
+        record_of(f"full-00{n}", history=history(3), status="finished", results=results, ended=1.8e9) for n in (0, 1)
+    ]
+    return [*done, record_of("full-002", history=history(1), status="failed", error="ValueError: no", ended=1.8e9)]
+
+
+def tracker_of(sweep: Sweep, folder: Path, uri: str) -> Tracker:
+    return Tracker(sweep, UPath(folder), UPath(folder) / sweep.name, uri)
+
+
+def files_in(folder: Path) -> list[UPath]:
+    for name in ("report.json", "fronts.html"):
+        (folder / name).write_text(name)
+    return [UPath(folder / "report.json"), UPath(folder / "fronts.html")]
+
+
+def assert_complete(uri: str, name: str, records: list[Record], files: set[str]) -> None:
+    """MLflow has each record's every point once, one run for each trial, and one parent with the report."""
+    client = MlflowClient(uri)
+    found = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+    runs = {run.info.run_name: run for run in found}
+    assert sorted(run.info.run_name for run in found) == sorted([name, *(r.trial.id for r in records)])
+    parent = runs.pop(name)
+    assert parent.info.status == ("FAILED" if any(r.status == "failed" for r in records) else "FINISHED")
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= files
+    steps = [metric.step for metric in client.get_metric_history(parent.info.run_id, "hypervolume/full")]
+    assert steps == [len(records)]
+    for record in records:
+        run = runs[record.trial.id]
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert_like(client, run, record)
+
+
+def assert_like(client: MlflowClient, run: Run, record: Record) -> None:
+    """A run has what its record has, point by point."""
+    assert run.info.status == record.status.upper()
+    assert run.info.end_time == int(1000 * record.ended)
+    assert run.data.params["lr"] == str(record.trial.params["lr"])
+    assert ("fpray.error" in run.data.tags) == (record.error is not None)
+    expected = {f"loss/{name}": [e.losses[name] for e in record.history] for name in record.history[0].losses}
+    expected |= {"id/val/top1": [e.validation["id/val"].top1 for e in record.history]}
+    expected |= {"epoch": [e.epoch for e in record.history]}
+    expected |= {f"{split}/top1": [count.top1] for split, count in record.results.items() if split.endswith("/test")}
+    assert expected.keys() <= run.data.metrics.keys()
+    for key in run.data.metrics:
+        points = sorted(client.get_metric_history(run.info.run_id, key), key=lambda m: m.step)
+        assert len({m.step for m in points}) == len(points), key
+        if key in expected:
+            assert [m.value for m in points] == expected[key], key
+
+
+def test_a_server_absent_at_the_start_and_killed_in_the_middle(server: Server, tmp_path: Path, tiny_clip: str) -> None:
+    content = {"name": "absent", "storage": str(tmp_path / "storage"), "model": {"name": tiny_clip}}
+    content |= {"methods": {"full": {"trials": 3}}, "data": {"train_images": 80}}
+    content |= {"train": {"epochs": 3, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}, "warmup_steps": 2}}
+    content |= {"tracking": {"uri": server.uri}}
+    file = tmp_path / "absent.yaml"
+    file.write_text(yaml.safe_dump(content))
+    call = [sys.executable, "-m", "fpray.sweep", str(file)]
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
+    store = RecordStore(UPath(tmp_path / "storage" / "absent"))
+    first = store.trial_folder("full-000") / "record.json"
+    wait_for(process, first.exists)
+    server.start()
+    server.wait()
+    client = MlflowClient(server.uri)
+
+    def some_run() -> bool:
+        experiment = client.get_experiment_by_name("absent")
+        return experiment is not None and len(client.search_runs([experiment.experiment_id])) > 1
+
+    wait_for(process, some_run)
+    server.kill()
+    server.start()
+    out, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, out
+    assert f"MLflow: {server.uri}" in out
+    server.wait()
+    assert_complete(server.uri, "absent", store.read_all(), {"fronts.html", "fronts.png", "report.json"})
+
+
+def wait_for(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 150
+    while not happened():
+        assert time.monotonic() < deadline
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+            raise AssertionError(process.communicate()[0])
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("fate", [LOST, REFUSED])
+def test_the_first_answer_to_every_kind_of_call(
+    proxy: Proxy, sweep: Sweep, records: list[Record], tmp_path: Path, fate: str
+) -> None:
+    seen: set[str] = set()
+
+    def first_of_its_kind(call: str) -> str | None:
+        kind = call if "artifacts" not in call else call[:4]
+        new = kind not in seen
+        seen.add(kind)
+        return fate if new else None
+
+    proxy.rule = first_of_its_kind
+    tracker = tracker_of(sweep, tmp_path, proxy.uri)
+    for record in records:
+        tracker.note(record)
+    assert tracker.close(make_report(sweep, records), files_in(tmp_path)) is None
+    assert {"POST experiments/create", "POST runs/create", "POST runs/log-batch", "POST runs/update"} <= seen
+    assert_complete(proxy.server.uri, sweep.name, records, {"report.json", "fronts.html"})
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_made_after_its_request_was_given_up(
+    proxy: Proxy, sweep: Sweep, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    second, late = threading.Event(), threading.Event()
+    made: list[str] = []
+
+    def first_trial_late(call: str) -> str | None:
+        if call == "POST runs/log-batch":
+            second.set()
+        if call == "POST runs/create":
+            made.append(call)
+            if len(made) == 2:  # the parent's is the first
+                second.wait()
+                late.set()
+                return LOST
+        return None
+
+    proxy.rule = first_trial_late
+    tracker = tracker_of(sweep, tmp_path, proxy.uri)
+    for record in records:
+        tracker.note(record)
+    late.wait()
+    client = MlflowClient(proxy.server.uri)
+    experiment = client.get_experiment_by_name(sweep.name).experiment_id
+    deadline = time.monotonic() + 60
+    while len(client.search_runs([experiment])) < 5:  # a parent, three trials, and the one too many
+        assert time.monotonic() < deadline
+    assert tracker.close(make_report(sweep, records), files_in(tmp_path)) is None
+    assert_complete(proxy.server.uri, sweep.name, records, {"report.json", "fronts.html"})
+
+
+def test_a_slow_server_holds_up_nobody_and_gets_everything(
+    proxy: Proxy, sweep: Sweep, records: list[Record], tmp_path: Path
+) -> None:
+    noted, slow = threading.Event(), []
+
+    def slow_after_all_is_noted(call: str) -> str | None:
+        noted.wait()  # for ever, if `note` waited for an answer
+        if call == "POST runs/log-batch" and not slow:
+            slow.append(call)
+            proxy.over.wait(5)
+        return None
+
+    proxy.rule = slow_after_all_is_noted
+    tracker = tracker_of(sweep, tmp_path, proxy.uri)
+    for count in range(1, 1000):
+        tracker.note(records[0].model_copy(update={"status": "running", "history": history(min(count, 3))}))
+    for record in records:
+        tracker.note(record)
+    noted.set()
+    assert tracker.close(make_report(sweep, records), files_in(tmp_path)) is None
+    assert slow
+    assert_complete(proxy.server.uri, sweep.name, records, {"report.json", "fronts.html"})
+    # A call for each of the four runs, for all that it has, and for its end; one more for the first of the notes.
+    written = [call for call in proxy.calls if call.startswith("POST runs/") and call != "POST runs/search"]
+    assert len(written) <= 4 * 3 + 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_server_that_hangs_is_waited_for_with_a_word_and_not_for_ever(
+    proxy: Proxy, sweep: Sweep, records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    proxy.rule = lambda call: HANG if call == "POST runs/log-batch" else None
+    monkeypatch.setattr(tracking, "SAY_SECONDS", 0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "PATIENCE_SECONDS", 2.0)
+        tracker = tracker_of(sweep, tmp_path, proxy.uri)
+        for record in records:
+            tracker.note(record)
+        problem = tracker.close(make_report(sweep, records), files_in(tmp_path), said.append)
+    assert problem is not None
+    assert problem.startswith(f"MLflow at {proxy.uri} is behind (")
+    assert problem.endswith("; the same command catches it up")
+    assert len(said) == 1
+    assert said[0].startswith(f"waiting: MLflow at {proxy.uri} is behind (")
+    # The same command, and Ctrl-C as soon as it says that it waits.
+    tracker = tracker_of(sweep, tmp_path, proxy.uri)
+    for record in records:
+        tracker.note(record)
+    report, files = make_report(sweep, records), files_in(tmp_path)
+    problem = tracker.close(report, files, lambda line: signal.raise_signal(signal.SIGINT))
+    assert problem == f"MLflow at {proxy.uri} is behind (interrupted); the same command catches it up"
+    # And again, when the server is well.
+    proxy.rule = _pass
+    tracker = tracker_of(sweep, tmp_path, proxy.uri)
+    for record in records:
+        tracker.note(record)
+    assert tracker.close(report, files) is None
+    assert_complete(proxy.server.uri, sweep.name, records, {"report.json", "fronts.html"})

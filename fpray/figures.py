@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from io import BytesIO
 
 import plotly.graph_objects as go
@@ -43,7 +44,7 @@ def html(report: Report) -> str:
             figure.add_scatter(
                 x=[p.test.id for p in shown],
                 y=[p.test.ood for p in shown],
-                text=[f"<b>{p.name}</b><br>{describe(p.params).replace(' ', '<br>')}" for p in shown],
+                text=[f"<b>{p.name}</b><br>{escape(describe(p.params)).replace(' ', '<br>')}" for p in shown],
                 hovertemplate="%{text}<br>ID %{x:.1f} %, OOD %{y:.1f} %<extra></extra>",
                 mode=mode,
                 name=method.name,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
+from rich.text import Text
 from scipy import stats
 
 from fpray.config import Sweep
@@ -108,7 +109,7 @@ def table(report: Report) -> Table:
             interval(m.id_val, "id"),
             interval(m.ood_val, "ood"),
             f"{m.knee.test.id:.1f} / {m.knee.test.ood:.1f}",
-            describe(m.knee.params),
+            Text(describe(m.knee.params)),  # not a plain string, in which [words] would be markup
         )
     return shown
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from pydantic import TypeAdapter
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -15,6 +17,8 @@ from upath import UPath
 from fpray.records import Epoch
 from fpray.storage import write_whole
 
+KEPT = 2
+"""How many checkpoints a trial has: the newest, and one to fall back to if that is damaged."""
 _HISTORY = TypeAdapter(tuple[Epoch, ...])
 
 
@@ -54,26 +58,43 @@ class Checkpoint:
                 if value.shape == weight.shape:  # laid out in memory as the weight is, which fused AdamW relies on
                     own[key] = torch.empty_like(weight, requires_grad=False).copy_(value)
 
-    def write(self, folder: UPath) -> None:
-        """Write the checkpoint, then remove the older ones: at every moment one whole checkpoint is there."""
+    def write(self, folder: UPath, put: Callable[[UPath, bytes], None] = write_whole) -> None:
+        """Write the checkpoint, then remove older ones: two stay, the newest and one to fall back to.
+
+        Args:
+            put: writes a file, whole or not at all.
+        """
         newest = folder / f"epoch-{len(self.history):04d}.safetensors"
         metadata = {"history": _HISTORY.dump_json(self.history).decode()}
-        write_whole(newest, save(self.tensors, metadata))
-        for path in list(folder.iterdir()):
-            if path.suffix == ".safetensors" and path.name < newest.name:
-                path.unlink()
+        put(newest, save(self.tensors, metadata))
+        for name in _names(folder):
+            if name > newest.name:  # those after a damaged one that the trial fell back from
+                (folder / name).unlink()
+        for name in _names(folder)[:-KEPT]:
+            (folder / name).unlink()
 
 
 def newest_checkpoint(folder: UPath) -> Checkpoint | None:
-    """The newest whole checkpoint of a trial, or None."""
-    paths = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    names = [name for name in paths if name.startswith("epoch-") and name.endswith(".safetensors")]
-    if not names:
-        return None
-    content = (folder / names[-1]).read_bytes()
+    """The newest checkpoint of a trial that is whole, or None."""
+    for name in reversed(_names(folder)):
+        try:
+            return _read((folder / name).read_bytes())
+        except (SafetensorError, ValueError, KeyError, FileNotFoundError):
+            continue  # damaged: the one before counts
+    return None
+
+
+def _names(folder: UPath) -> list[str]:
+    """The checkpoints in a folder, from the oldest to the newest."""
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return sorted(name for name in names if name.startswith("epoch-") and name.endswith(".safetensors"))
+
+
+def _read(content: bytes) -> Checkpoint:
+    tensors = load(content)  # first: it finds every kind of damage
     # The format: 8 bytes of header length, then the header as JSON (github.com/huggingface/safetensors).
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return Checkpoint(load(content), _HISTORY.validate_json(header["__metadata__"]["history"]))
+    return Checkpoint(tensors, _HISTORY.validate_json(header["__metadata__"]["history"]))
 
 
 def _trained(method: nn.Module) -> dict[str, Tensor]:

@@ -103,6 +103,10 @@ class Resources(Section):
     concurrency: _AutoOrFrom1 = "auto"
     loader_workers: _AutoOrFrom0 = "auto"
     """Processes of each worker that load images; `auto`: with a GPU one less than its CPUs, else none."""
+    max_failures: int = Field(1, ge=0)
+    """How many attempts in a row may fail without getting an epoch further before the trial has failed."""
+    stall_seconds: float = Field(1800, gt=0)
+    """After how many seconds without a step or an evaluated batch an attempt counts as hung, and is ended."""
 
     @model_validator(mode="after")
     def _whole_gpus_for_groups(self) -> Resources:

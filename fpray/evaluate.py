@@ -52,5 +52,8 @@ def _features(classifier: Classifier, reference: Reference, split: Split, runtim
         return reference.features(split).to(runtime.device)
     size = len(reference.dataset.images(split))
     batches = reference.in_order(split, runtime.share_of(size))
-    share = [classifier.features(to_device(x, runtime.device)).float() for x, _ in batches]
+    share = []
+    for inputs, _ in batches:
+        runtime.beat()
+        share.append(classifier.features(to_device(inputs, runtime.device)).float())
     return runtime.gather(torch.cat(share), size)

@@ -26,17 +26,30 @@ from upath import UPath
 from fpray.batchsize import fitting_batch_size
 from fpray.config import Resources, Sweep
 from fpray.errors import UserError
-from fpray.records import Record, RecordStore
+from fpray.interrupt import StopSign
+from fpray.records import AttemptStore, DamagedRecordError, Record, RecordStore, SupersededError
 from fpray.runtime import Runtime
 from fpray.schedule import Schedule, Wait
+from fpray.storage import StorageError
+from fpray.train import StoppedError, TrainingError
 from fpray.trial import run_trial
+from fpray.watchdog import Watchdog
 
 # Tune's newer console prints tables that no setting turns off; progress is ours to tell (see `_Quiet` too).
 os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
 # A path in a sweep file is relative to where the command was started, in the trials too.
 os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
 
+# Ctrl-C is the sweep's to take, see `interrupt`.
+os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+
 Work = Callable[[Record, Sweep, UPath, Runtime], None]
+
+DIED = "the trial's process ended before the trial did"
+ENDS = (StoppedError, SupersededError, StorageError, TrainingError, UserError)
+"""The errors that say what becomes of a trial."""
+_STORAGE = "storage_error"
+"""The key under which a trial's process says that it couldn't write."""
 
 
 def connect(address: str | None) -> None:
@@ -140,19 +153,25 @@ def execute(
     at_once: int,
     on_end: Callable[[Record], None],
     work: Work = run_trial,
+    may_go_on: Callable[[], bool] = lambda: True,
 ) -> None:
     """Run every trial that the schedule deals, `at_once` at a time.
 
     Args:
-        on_end: called in this process with the record of each trial that has ended.
+        on_end: called in this process with the record of each trial that has ended, or, with status `running`, whose
+            attempt has failed and that is tried again.
         work: what a trial does.
+        may_go_on: whether further trials may begin; what it raises ends the sweep at once.
+
+    Raises:
+        StorageError: if a trial's files can't be written, which is not the trial's fault.
     """
     with tempfile.TemporaryDirectory(prefix="fpray-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(_trainable(sweep, folder, work), _trial_resources(sweep.resources)),
             tune_config=tune.TuneConfig(
-                search_alg=_Dealer(schedule, folder, on_end),
-                num_samples=max(1, schedule.planned),
+                search_alg=_Dealer(schedule, folder, sweep.resources.max_failures, on_end, may_go_on),
+                num_samples=-1,  # as many as are dealt: those that fail are dealt again
                 max_concurrent_trials=at_once,
                 reuse_actors=True,
             ),
@@ -171,27 +190,49 @@ class _Quiet(TrialProgressCallback):
 class _Dealer(Searcher):
     """Hands the schedule's trials to Tune, and their ends back."""
 
-    def __init__(self, schedule: Schedule, folder: UPath, on_end: Callable[[Record], None]) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        folder: UPath,
+        max_failures: int,
+        on_end: Callable[[Record], None],
+        may_go_on: Callable[[], bool],
+    ) -> None:
         super().__init__()
-        self._schedule, self._store, self._on_end = schedule, RecordStore(folder), on_end
-        self._running: dict[str, str] = {}
+        self._schedule, self._store, self._max_failures = schedule, RecordStore(folder), max_failures
+        self._on_end, self._may_go_on = on_end, may_go_on
+        self._running: dict[str, Record] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        dealt = self._schedule.next()
-        if dealt is Wait.NOTHING_LEFT:
+        if not self._may_go_on():
             return Searcher.FINISHED
+        dealt = self._schedule.next()
         if isinstance(dealt, Wait):
-            return None
-        self._store.write(dealt)
-        self._running[trial_id] = dealt.trial.id
-        return {"record": dealt.model_dump(mode="json")}
+            # While a trial runs it may fail, and be dealt again.
+            return None if self._running or dealt is Wait.FOR_RESULTS else Searcher.FINISHED
+        record = self._running[trial_id] = self._store.claim(dealt)
+        return {"record": record.model_dump(mode="json")}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        record = self._store.read(self._running.pop(trial_id))
+        claimed = self._running.pop(trial_id)
+        if result is not None and _STORAGE in result:
+            raise StorageError(*result[_STORAGE])
+        try:
+            record = self._store.read(claimed.trial.id)
+        except (DamagedRecordError, FileNotFoundError):
+            record = claimed
         if record.status == "running":
-            record = failed(record, "the trial's process ended before the trial did")
+            if not self._may_go_on():
+                self._schedule.again(record)  # it stopped because it was asked to
+                return
+            record = after_failure(record, self._max_failures)
+            if record.status == "running":
+                self._schedule.again(record)
+                self._on_end(record)
+                return
             self._store.write(record)
-        self._store.remove_checkpoints(record.trial.id)
+        if record.status == "finished":
+            self._store.remove_checkpoints(record.trial.id)
         self._schedule.ended(record)
         self._on_end(record)
 
@@ -204,6 +245,12 @@ class _Dealer(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, see `__getstate__`."""
+
+
+def after_failure(record: Record, max_failures: int) -> Record:
+    """What becomes of a trial whose attempt ended before the trial did: it goes on, or has failed too often."""
+    record = record.model_copy(update={"failures": record.failures + 1})
+    return failed(record, record.error or DIED) if record.failures > max_failures else record
 
 
 def failed(record: Record, error: str) -> Record:
@@ -219,21 +266,44 @@ def _trial_resources(resources: Resources) -> dict[str, float] | tune.PlacementG
     return tune.PlacementGroupFactory([{"CPU": 0, "node:__internal_head__": 0.001}])
 
 
-def _trainable(sweep: Sweep, folder: UPath, work: Work) -> Callable[[dict[str, Any]], None]:
-    def trial(config: dict[str, Any]) -> None:
-        record, store = Record.model_validate(config["record"]), RecordStore(folder)
+def _trainable(sweep: Sweep, folder: UPath, work: Work) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    def trial(config: dict[str, Any]) -> dict[str, Any] | None:
+        record = Record.model_validate(config["record"])
         try:
-            _fit(record, sweep, folder, work)
-        except Exception:
-            # Told here and not to Tune: the process stays warm for the next trial.
-            store.write(failed(store.read(record.trial.id), traceback.format_exc()))
-        # What a trial leaves in cycles (an error's frames, a compiled module) would hold the next one's memory.
-        if sweep.train.compile:
-            torch.compiler.reset()  # it compiles a function for eight kinds of module at most, then gives up in silence
-        gc.collect()
-        torch.cuda.empty_cache()
+            # Errors are told in the record and not to Tune: the process stays warm for the next trial.
+            try:
+                _fit(record, sweep, folder, work)
+            except Exception as error:
+                _record_error(error, AttemptStore(folder, record))
+        except (StoppedError, SupersededError):
+            pass
+        except StorageError as error:
+            return {_STORAGE: (error.errno, error.strerror, error.filename)}
+        finally:
+            _clean_up(sweep)
+        return None
 
     return trial
+
+
+def _record_error(error: Exception, store: AttemptStore) -> None:
+    """Write down why an attempt has failed, and whether another one may go better."""
+    told = traceback.format_exc()
+    if isinstance(error, ray.train.WorkerGroupError):
+        error = next((e for e in error.worker_failures.values() if isinstance(e, ENDS)), error)
+    if isinstance(error, StoppedError | SupersededError | StorageError):
+        raise error
+    record = store.attempt()
+    hopeless = isinstance(error, TrainingError | UserError)
+    store.write(failed(record, told) if hopeless else record.model_copy(update={"error": told}))
+
+
+def _clean_up(sweep: Sweep) -> None:
+    """What a trial leaves in cycles (an error's frames, a compiled module) would hold the next one's memory."""
+    if sweep.train.compile:
+        torch.compiler.reset()  # it compiles a function for eight kinds of module at most, then gives up in silence
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def _fit(record: Record, sweep: Sweep, folder: UPath, work: Work) -> None:
@@ -241,9 +311,16 @@ def _fit(record: Record, sweep: Sweep, folder: UPath, work: Work) -> None:
     resources = sweep.resources
     alone = resources.workers == 1
 
+    def tell(stack: str) -> None:
+        store = AttemptStore(folder, record)
+        store.write(store.attempt().model_copy(update={"error": stack}))
+
     def loop() -> None:
         torch.set_num_threads(max(1, int(resources.cpus)))
-        work(record, sweep, folder, Runtime.alone(resources.gpus > 0) if alone else Runtime.of_worker_group())
+        with Watchdog(resources.stall_seconds, tell) as watchdog:
+            signs = {"beat": watchdog.beat, "stop_asked": StopSign(folder).is_up}
+            runtime = Runtime.alone(resources.gpus > 0, **signs) if alone else Runtime.of_worker_group(**signs)
+            work(record, sweep, folder, runtime)
 
     with tempfile.TemporaryDirectory(prefix="fpray-train-") as scratch:
         ray.train.torch.TorchTrainer(

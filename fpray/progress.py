@@ -8,7 +8,7 @@ from statistics import fmean
 
 from rich.console import Console
 
-from fpray.records import Record, RecordStore
+from fpray.records import DamagedRecordError, Record, RecordStore
 from fpray.report import describe
 from fpray.schedule import Schedule
 
@@ -33,13 +33,14 @@ class Progress:
             self._status.stop()
 
     def ended(self, record: Record) -> None:
-        """Tell of a trial that has ended."""
+        """Tell of a trial that has ended, or whose attempt has failed and that is tried again."""
         wanted = self._schedule.wanted()
         done = sum(r.status != "running" for r in wanted)
         count = f"[{done:>{len(str(self._schedule.planned))}}/{self._schedule.planned}]"
         if record.status == "failed":
-            reason = (record.error or "").strip().splitlines()[-1:]
-            text = f"{record.trial.id} failed: {reason[0] if reason else 'no reason given'}"
+            text = f"{record.trial.id} failed: {reason(record)}"
+        elif record.status == "running":
+            text = f"{record.trial.id} is tried again from epoch {len(record.history) + 1}: {reason(record)}"
         else:
             metrics = record.metrics()
             text = (
@@ -47,7 +48,7 @@ class Progress:
                 f"OOD {metrics['ood/val/top1']:5.1f}  {describe(record.trial.params)}"
             )
         self._console.print(f"{count} {text}", highlight=False, markup=False, soft_wrap=True)
-        if not self._console.is_terminal and done % 10 == 0:
+        if not self._console.is_terminal and done % 10 == 0 and record.status != "running":
             self._console.print(self._line(wanted), highlight=False, markup=False, soft_wrap=True)
 
     def update(self, running: list[Record]) -> None:
@@ -103,15 +104,24 @@ class Watch(threading.Thread):
                         note(record)
             self._progress.update([r for r in records if r.status == "running"])
 
-    def end(self) -> None:
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self.join()
 
     def _read(self, trial_id: str) -> Record | None:
         try:
             return self._store.read(trial_id)
-        except OSError:
+        except (OSError, DamagedRecordError):
             return None  # the storage is away for a moment: the next look will tell
+
+
+def reason(record: Record) -> str:
+    """The last line of what is known of a failure."""
+    return next(iter((record.error or "").strip().splitlines()[-1:]), "its process died")
 
 
 def _duration(seconds: float) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import ray.train
 import ray.train.torch
@@ -20,20 +22,24 @@ class Runtime:
     device: torch.device
     rank: int = 0
     world_size: int = 1
+    beat: Callable[[], None] = lambda: None
+    """Called at every step and evaluated batch: the sign of life without which a trial counts as hung."""
+    stop_asked: Callable[[], bool] = lambda: False
+    """Whether the sweep is to be interrupted."""
 
     @classmethod
-    def alone(cls, gpu: bool) -> Runtime:
+    def alone(cls, gpu: bool, **signs: Callable[[], Any]) -> Runtime:
         """The runtime of a trial in one process; Ray shows it no GPU but its own."""
-        return cls(torch.device("cuda" if gpu else "cpu"))
+        return cls(torch.device("cuda" if gpu else "cpu"), **signs)
 
     @classmethod
-    def of_worker_group(cls) -> Runtime:
+    def of_worker_group(cls, **signs: Callable[[], Any]) -> Runtime:
         """The runtime of a Ray Train worker, whose process group Train has set up."""
         device = ray.train.torch.get_device()  # of several GPUs that Ray shows to all workers of a node
         if device.type == "cuda":
             torch.cuda.set_device(device)
         context = ray.train.get_context()
-        return cls(device, context.get_world_rank(), context.get_world_size())
+        return cls(device, context.get_world_rank(), context.get_world_size(), **signs)
 
     @property
     def is_main(self) -> bool:
@@ -81,6 +87,10 @@ class Runtime:
         counts = marks.to(self.device, torch.int32)
         dist.all_reduce(counts)
         return counts.cpu() > 0
+
+    def must_stop(self) -> bool:
+        """Whether the trial is to stop here, which all its workers do together."""
+        return bool(self.any(torch.tensor([self.stop_asked()])).any())
 
     def wait_for_all(self) -> None:
         """Let no worker go on before all have come here."""

@@ -85,6 +85,11 @@ class Schedule:
                     return dealt
         return Wait.FOR_RESULTS if waiting else Wait.NOTHING_LEFT
 
+    def again(self, record: Record) -> None:
+        """Deal a trial once more whose attempt has failed."""
+        self.records[record.trial.id] = record
+        self._interrupted.append(record)
+
     def ended(self, record: Record) -> None:
         """Learn how a trial ended."""
         self.records[record.trial.id] = record

@@ -26,6 +26,10 @@ class TrainingError(RuntimeError):
     """A trial can't go on, and would not on another try either."""
 
 
+class StoppedError(Exception):
+    """The sweep is to be interrupted: the trial has stopped after an epoch, and goes on from its checkpoint later."""
+
+
 def train(
     method: TrainedMethod,
     settings: Train,
@@ -46,6 +50,7 @@ def train(
 
     Raises:
         TrainingError: if the loss or a weight is no longer finite.
+        StoppedError: if the runtime says so before an epoch.
     """
     data = method.training_data(next(s for s in splits if s.part == "train"))
     validation = [s for s in splits if s.part == "val"]
@@ -56,6 +61,8 @@ def train(
     if checkpoint is not None:
         checkpoint.restore(method, stepper.optimizer)
     for epoch in range(len(history), settings.epochs):
+        if runtime.must_stop():
+            raise StoppedError
         started = time.monotonic()
         # Seeded anew each epoch: then an interrupted trial draws the same numbers (dropout).
         torch.manual_seed((seed * 1_000_003 + epoch) * 1009 + runtime.rank)
@@ -95,6 +102,7 @@ def _train_epoch(
     sums: dict[str, Tensor] = {}
     total = stepper.settings.epochs * len(batched)
     for step, (inputs, labels) in enumerate(batched, start=epoch * len(batched)):
+        runtime.beat()
         for name, loss in stepper.step(inputs, labels, lr_factor(step, total, stepper.settings)).items():
             sums[name] = sums.get(name, 0) + loss
     return {name: float(runtime.mean(value)) / len(batched) for name, value in sums.items()}

@@ -23,7 +23,7 @@ from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
 from fpray.model import Classifier, weights_of
 from fpray.movement import linear_cka, weight_distance
 from fpray.pretrained import Model
-from fpray.records import Cost, Epoch, Movement, Provenance, Record, RecordStore
+from fpray.records import AttemptStore, Cost, Epoch, Movement, Provenance, Record, RecordStore
 from fpray.reference import Reference, load_reference
 from fpray.runtime import Runtime
 from fpray.train import train
@@ -53,18 +53,24 @@ def run_trial(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> 
     """Run a trial, or go on with it from its newest checkpoint, and write its record and weights.
 
     Args:
-        record: the trial's record as it was when the trial was (re)started.
+        record: the trial's record as it was when this attempt began, see `RecordStore.claim`.
         folder: the sweep's.
+
+    Raises:
+        TrainingError: if the trial can't go on, on another try neither.
+        StoppedError: if the sweep is to be interrupted.
+        SupersededError: if a later attempt has begun.
+        StorageError: if something can't be written.
     """
     model = record.trial.model or sweep.model.each()[0]
     with explained(sweep, model.name, runtime.device):
-        _run(record, sweep, model, RecordStore(folder), runtime)
+        _run(record, sweep, model, AttemptStore(folder, record), runtime)
 
 
 def _run(record: Record, sweep: Sweep, model: Model, store: RecordStore, runtime: Runtime) -> None:
     trial, reference = record.trial, reference_of(model, sweep, runtime.device)
     use_tf32(sweep.train.precision != "fp32")
-    record = record.model_copy(update={"attempt": record.attempt + 1, "provenance": provenance(runtime.device)})
+    record = record.model_copy(update={"provenance": provenance(runtime.device)})
     method = build_method(record, reference, store)
     if isinstance(method, TrainedMethod):
         record = _train(method, record, sweep, store, runtime)
@@ -86,6 +92,8 @@ def _run(record: Record, sweep: Sweep, model: Model, store: RecordStore, runtime
                 "movement": _movement(classifier, reference, predictions),
                 "cost": _cost(record.history, time.monotonic() - began),
                 "unreadable": unreadable,
+                "failures": 0,
+                "error": None,
             }
         )
     )
@@ -116,8 +124,8 @@ def _train(method: TrainedMethod, record: Record, sweep: Sweep, store: RecordSto
     write(store, record, runtime)
 
     def keep(checkpoint: Checkpoint) -> None:
-        checkpoint.write(folder)
-        store.write(record.model_copy(update={"history": checkpoint.history}))
+        checkpoint.write(folder, store.put)
+        store.write(record.model_copy(update={"history": checkpoint.history, "failures": 0, "error": None}))
 
     splits = method.reference.dataset.splits()
     history = train(method, sweep.train, record.trial.seed, splits, runtime, checkpoint, keep)

@@ -25,7 +25,7 @@ LAYERS = [
     ["config"],
     ["sweepfile", "records"],
     ["lanes"],
-    ["plan", "preflight", "checkpoint", "runtime", "movement"],
+    ["plan", "preflight", "checkpoint", "runtime", "movement", "interrupt", "watchdog"],
     ["check"],
     ["evaluate", "optimizer"],
     ["step"],
@@ -56,6 +56,8 @@ LOOP = [
     "optimizer",
     "search",
     "schedule",
+    "interrupt",
+    "watchdog",
     "executor",
 ]
 """What runs every method without knowing any."""

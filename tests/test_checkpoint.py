@@ -121,13 +121,49 @@ def test_there_is_none_at_first(folder: UPath) -> None:
     assert newest_checkpoint(folder) is None
 
 
-def test_only_the_newest_is_kept(folder: UPath) -> None:
+def test_the_newest_two_are_kept(folder: UPath) -> None:
     net = Net(0)
     optimizer = optimizer_of(net)
-    for epochs in (1, 2, 9, 10):
+    for kept in ([1], [1, 2], [2, 9], [9, 10]):
+        Checkpoint.of(net, optimizer, history_of(kept[-1])).write(folder)
+        assert sorted(path.name for path in folder.iterdir()) == [f"epoch-{n:04d}.safetensors" for n in kept]
+        assert newest_checkpoint(folder).history == history_of(kept[-1])
+
+
+def damages(whole: bytes) -> dict[str, bytes]:
+    """What a disk or a crash may leave of a file."""
+    size = int.from_bytes(whole[:8], "little")
+    return {
+        "empty": b"",
+        "garbage": bytes(range(256)) * 8,
+        "a header that is too long": (2**62).to_bytes(8, "little") + whole[8:],
+        "no metadata": whole[:8] + b"{" + b" " * (size - 2) + b"}",
+    } | {f"cut at {share}": whole[: int(share * len(whole))] for share in (0.001, 0.1, 0.5, 0.999)}
+
+
+def test_of_a_damaged_newest_the_one_before_counts(folder: UPath) -> None:
+    net = Net(0)
+    optimizer = optimizer_of(net)
+    for epochs in (1, 2):
         Checkpoint.of(net, optimizer, history_of(epochs)).write(folder)
-        assert [path.name for path in folder.iterdir()] == [f"epoch-{epochs:04d}.safetensors"]
-        assert len(newest_checkpoint(folder).history) == epochs
+    newest = folder / "epoch-0002.safetensors"
+    for damage, content in damages(newest.read_bytes()).items():
+        newest.write_bytes(content)
+        assert newest_checkpoint(folder).history == history_of(1), damage
+    newest.unlink()
+    assert newest_checkpoint(folder).history == history_of(1)
+    (folder / "epoch-0001.safetensors").write_bytes(b"")
+    assert newest_checkpoint(folder) is None
+
+
+def test_damaged_ones_go_when_the_trial_has_fallen_back_and_gone_on(folder: UPath) -> None:
+    net = Net(0)
+    optimizer = optimizer_of(net)
+    folder.mkdir(parents=True)
+    for epochs in (5, 6):
+        (folder / f"epoch-{epochs:04d}.safetensors").write_bytes(b"damaged")
+    Checkpoint.of(net, optimizer, history_of(4)).write(folder)
+    assert [path.name for path in folder.iterdir()] == ["epoch-0004.safetensors"]
 
 
 def test_of_several_the_newest_counts(folder: UPath) -> None:

@@ -1,0 +1,74 @@
+"""Interrupting a sweep: asked once, its trials stop after the epoch they are in; asked twice, all ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from upath import UPath
+
+from fpray.storage import write_whole
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopSign:
+    """A file in the sweep's folder, which the trials see on whatever node they run."""
+
+    def __init__(self, folder: UPath) -> None:
+        self._path = folder / "stop"
+
+    def put_up(self) -> None:
+        write_whole(self._path, b"")
+
+    def take_down(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def is_up(self) -> bool:
+        return self._path.exists()
+
+
+class Interrupt:
+    """Takes Ctrl-C (SIGINT) and SIGTERM while trials run.
+
+    A handler that raises, Python's own for Ctrl-C, may do so in the midst of Ray's start, which ends in a
+    segmentation fault.
+    """
+
+    def __init__(self, on_first: Callable[[], None]) -> None:
+        """
+        Args:
+            on_first: called in a thread of its own when the first signal has come.
+        """
+        self._on_first = on_first
+        self.signal: int | None = None
+        """The signal that has come."""
+
+    def __enter__(self) -> Interrupt:
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.listen()
+        return self
+
+    def listen(self) -> None:
+        """Take the signals; once more when Ray has started, which takes SIGTERM for itself."""
+        for number in SIGNALS:
+            signal.signal(number, self._handle)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def exit_code(self) -> int:
+        """The command's, as shells give it for a command that a signal has ended."""
+        return 128 + (self.signal or signal.SIGINT)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            os.write(2, b"\nended at once; the same command goes on from the last checkpoints\n")
+            os._exit(128 + number)
+        self.signal = number
+        threading.Thread(target=self._on_first, name="interrupt", daemon=True).start()

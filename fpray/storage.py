@@ -46,7 +46,8 @@ def open_storage(address: str) -> UPath:
         if not _is_object_store(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / ".writable", b"")
-        (folder / ".writable").unlink()
+        with contextlib.suppress(FileNotFoundError):  # another command that tries it too was first
+            (folder / ".writable").unlink()
     except Exception as error:  # what a store raises depends on its kind
         reason = hidden(_reason(error))
         raise UserError(f"storage: can't write to '{hidden(address)}': {reason}; choose another folder") from None

@@ -5,12 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from fpray.redaction import hidden
+
 MOST_LISTED = 10
 """Known words that a hint lists."""
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; its message says how. The command exits with code 2."""
+    """A mistake that the user can mend; its message says how, without secrets. The command exits with code 2."""
+
+    def __str__(self) -> str:
+        return hidden(super().__str__())
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

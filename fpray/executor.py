@@ -19,6 +19,7 @@ from ray import tune
 from ray._private import ray_constants
 from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
 from ray._private.state import state as cluster_state
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.search import Searcher
 from upath import UPath
@@ -58,6 +59,9 @@ def connect(address: str | None) -> None:
     Raises:
         UserError: if there is no cluster at the address, or Ray can't start here.
     """
+    # Tune would hand these to trials in a way that Ray writes into a log. Processes on this machine have them anyhow,
+    # and nodes of a cluster have their own.
+    ENV_VARS_TO_PROPAGATE.difference_update({name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")})
     if ray.is_initialized():
         return
     if address is None:

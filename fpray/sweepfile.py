@@ -102,7 +102,7 @@ def check_sweep(content: dict[str, Any], origin: str) -> Sweep:
     try:
         return Sweep.model_validate(content)
     except ValidationError as error:
-        raise UserError(hidden(f"{origin}: {_sentence(error)}")) from None
+        raise UserError(f"{origin}: {_sentence(error)}") from None
 
 
 def dump_sweep(sweep: Sweep) -> str:
@@ -148,7 +148,7 @@ def _parse(text: str, origin: str) -> Any:
 def _override(content: dict[str, Any], override: str) -> None:
     key, separator, value = override.partition("=")
     if not separator or not key:
-        raise UserError(f"--set {hidden(override)}: write it as key=value, for example train.epochs=4")
+        raise UserError(f"--set {override}: write it as key=value, for example train.epochs=4")
     *parents, last = key.split(".")
     section = content
     for parent in parents:

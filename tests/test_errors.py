@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fpray.errors import did_you_mean
+from fpray.errors import UserError, did_you_mean
 
 
 def test_case_does_not_matter() -> None:
@@ -27,3 +27,7 @@ def test_the_nearest_known_word_is_named_or_else_all() -> None:
     assert did_you_mean("lorra", known) == "did you mean 'lora'?"
     assert did_you_mean("zzz", known) == "known are: full, linear_probe, lora"
     assert did_you_mean("anything", iter(["b", "a"])) == "known are: a, b"
+
+
+def test_what_is_said_of_a_mistake_shows_no_secret() -> None:
+    assert str(UserError("can't reach http://user:pw@host")) == "can't reach http://***@host"

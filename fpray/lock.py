@@ -80,6 +80,7 @@ def _locked(folder: UPath) -> Iterator[Hold]:
     try:
         write_whole(holder, json.dumps(_self()).encode())
         yield Hold()
+        holder.unlink(missing_ok=True)
     finally:
         lock.release()
 

@@ -52,8 +52,9 @@ def test_a_second_holder_is_refused_until_the_first_dies(tmp_path: Path) -> None
     first.kill()
     first.wait()
     with held(UPath(tmp_path / "s")) as hold:
-        assert (tmp_path / "s" / "lock").exists()
+        assert json.loads((tmp_path / "s" / "holder.json").read_text())["pid"] == os.getpid()
         hold.check()
+    assert not (tmp_path / "s" / "holder.json").exists()
 
 
 def test_a_file_in_the_way_is_a_sentence(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from upath import UPath
 
 from fpray.records import Epoch
-from fpray.storage import write_whole
+from fpray.storage import read_whole, write_whole
 
 KEPT = 2
 """How many checkpoints a trial has: the newest, and one to fall back to if that is damaged."""
@@ -78,7 +78,7 @@ def newest_checkpoint(folder: UPath) -> Checkpoint | None:
     """The newest checkpoint of a trial that is whole, or None."""
     for name in reversed(_names(folder)):
         try:
-            return _read((folder / name).read_bytes())
+            return _read(read_whole(folder / name))
         except (SafetensorError, ValueError, KeyError, FileNotFoundError):
             continue  # damaged: the one before counts
     return None

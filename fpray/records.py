@@ -19,7 +19,7 @@ from upath import UPath
 from fpray.errors import UserError
 from fpray.pretrained import Model
 from fpray.space import Params
-from fpray.storage import is_local, write_whole
+from fpray.storage import is_local, read_whole, write_whole
 
 TRIAL_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """What may be a trial's id: it names a folder, and none but one in the sweep's."""
@@ -168,7 +168,7 @@ class RecordStore:
         Raises:
             ValueError: if the id could name a folder elsewhere.
         """
-        if not re.match(TRIAL_ID, trial_id):
+        if not re.fullmatch(TRIAL_ID, trial_id):
             raise ValueError(f"'{trial_id}' is no trial's id")
         return self.folder / "trials" / trial_id
 
@@ -198,7 +198,7 @@ class RecordStore:
         """
         path = self.trial_folder(trial_id) / "record.json"
         try:
-            record = Record.model_validate_json(path.read_bytes())
+            record = Record.model_validate_json(read_whole(path))
         except ValidationError:
             raise DamagedRecordError(f"'{path}' is damaged") from None
         if record.trial.id != trial_id:
@@ -215,7 +215,7 @@ class RecordStore:
         ids = [path.name for path in trials.iterdir()] if trials.exists() else []
         records = []
         for trial_id in ids:
-            if re.match(TRIAL_ID, trial_id) and (self.trial_folder(trial_id) / "record.json").exists():
+            if re.fullmatch(TRIAL_ID, trial_id) and (self.trial_folder(trial_id) / "record.json").exists():
                 try:
                     records.append(self.read(trial_id))
                 except DamagedRecordError as damage:
@@ -256,7 +256,7 @@ class RecordStore:
         """
         path = self.trial_folder(trial_id) / "weights.safetensors"
         try:
-            return load_tensors(path.read_bytes())
+            return load_tensors(read_whole(path))
         except (SafetensorError, FileNotFoundError):
             raise UserError(
                 f"'{path}' is damaged or gone; remove the folder of {trial_id}, and the sweep trains it again"

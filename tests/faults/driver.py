@@ -1,30 +1,59 @@
-"""The command as these tests start it: `python driver.py FILE [MOMENT COUNT]`.
-
-Its trials are those of `faulty`. It kills itself during the COUNTth write of a record (MOMENT `write`), right after
-it (`written`), or at the COUNTth batch for MLflow (`batch`: before it is sent; `batched`: when it has been).
-"""
+"""The command and trials in processes of their own, forked from one that has done the slow imports."""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sys
 from collections import Counter
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import faulty
 from mlflow import MlflowClient
+from upath import UPath
 
+import fpray.executor
+import fpray.tracking  # noqa: F401 (imported for the processes that are forked)
 from fpray import sweep
 from fpray.errors import UserError
+from fpray.records import Record, SupersededError
+from fpray.runtime import Runtime
 from fpray.sweepfile import read_sweep
 
+SUPERSEDED = 77
+"""Exit code of a trial that found a later attempt."""
+_FORKED = multiprocessing.get_context("forkserver")
+_FORKED.set_forkserver_preload(["driver"])
 
-def main(file: str, moment: str = "", count: str = "0") -> int:
+
+def start(file: Path, moment: str = "", count: int = 0, **options: bool) -> ForkServerProcess:
+    """Start the command on a sweep file, in a process group of its own, as a terminal gives it one.
+
+    It kills itself during the `count`th write of a record (`moment`: `write`), right after it (`written`), or at the
+    `count`th batch for MLflow (`batch`: before it is sent; `batched`: when it has been).
+    """
+    process = _FORKED.Process(target=_command, args=(file, moment, count, options))
+    process.start()
+    return process
+
+
+def output(file: Path) -> Path:
+    """Where the commands on a sweep file write what they say."""
+    return file.with_suffix(".out")
+
+
+def _command(file: Path, moment: str, count: int, options: dict[str, bool]) -> None:
+    os.setsid()
+    said = os.open(output(file), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(said, stream)
     counted: Counter[str] = Counter()
 
     def came(now: str) -> None:
         counted[now] += 1
-        if (now, counted[now]) == (moment, int(count)):
+        if (now, counted[now]) == (moment, count):
             faulty.kill()
 
     log_batch = MlflowClient.log_batch
@@ -35,13 +64,24 @@ def main(file: str, moment: str = "", count: str = "0") -> int:
         came("batched")
 
     MlflowClient.log_batch = told_of
-    with faulty.telling_of_writes(came):
-        try:
-            return sweep.run(read_sweep(Path(file)), None, work=faulty.work)
-        except UserError as error:
-            print(f"fpray: {error}", file=sys.stderr)
-            return 2
+    try:
+        with faulty.telling_of_writes(came):
+            sys.exit(sweep.run(read_sweep(file), None, work=faulty.work, **options))
+    except UserError as error:
+        print(f"fpray: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+def start_trial(record: Record, file: Path) -> ForkServerProcess:
+    """Run an attempt at a trial in a process of which no Ray knows."""
+    process = _FORKED.Process(target=_trial, args=(record, file))
+    process.start()
+    return process
+
+
+def _trial(record: Record, file: Path) -> None:
+    try:
+        faulty.work(record, read_sweep(file), UPath(file.parent / "small"), Runtime.alone(gpu=False))
+        # Even if what it wrote last was in time, the next is not.
+    except SupersededError:
+        sys.exit(SUPERSEDED)

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 import ray
-from conftest import outcomes
 from faulty import Fault, epochs_begun, log_of, plan, work
 from mlflow import MlflowClient
+from small import SMALL, outcomes
 from upath import UPath
 
 from fpray.config import Sweep
 from fpray.records import Record, RecordStore
-from fpray.sweep import run
+from fpray.sweep import console, run
+from fpray.sweepfile import check_sweep
 
 TRIALS = 12
 EPOCHS = 3
@@ -68,10 +69,6 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def small(tiny_clip: str) -> Callable[..., Sweep]:
-    from conftest import SMALL
-
-    from fpray.sweepfile import check_sweep
-
     def make(storage: Path, **sections: object) -> Sweep:
         sections = {"methods": {"full": {"trials": TRIALS}}} | sections
         return check_sweep(SMALL | {"model": {"name": tiny_clip}, "storage": str(storage)} | sections, "small")
@@ -87,8 +84,6 @@ def undisturbed(small: Callable[..., Sweep], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def disturbed(small: Callable[..., Sweep], tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    from fpray.sweep import console
-
     sweep = small(tmp_path_factory.mktemp("disturbed"), resources={"stall_seconds": 12})
     plan(Path(sweep.storage) / "small", ONCE | HOPELESS)
     with console.capture() as captured:
@@ -184,7 +179,7 @@ def test_failed_trials_are_tried_again_when_asked(undisturbed: Ended, disturbed:
     assert run(disturbed.sweep, None, work=work) == 1  # not by themselves
     before = {id: record.attempt for id, record in disturbed.records.items()}
     assert run(disturbed.sweep, None, retry_failed=True, work=work) == 0
-    assert outcomes(list(disturbed.records.values())) == outcomes(list(undisturbed.records.values()))
+    assert outcomes(disturbed.records.values()) == outcomes(undisturbed.records.values())
     after = {id: record.attempt for id, record in disturbed.records.items()}
     assert {id for id in after if after[id] != before[id]} == {"full-009", "full-010", "full-011"}
     assert set(mlflow_runs(disturbed).values()) == {("FINISHED", "")}

@@ -193,7 +193,7 @@ def test_a_record_that_is_none_is_left_out(
     assert not trap.exists()
 
 
-PATHS = ["../../x", "..", ".", "", "/etc/x", "a/b", "a\\b", "full-000\0", "../full-000", "full-000/.."]
+PATHS = ["../../x", "..", ".", "", "/etc/x", "a/b", "a\\b", "full-000\0", "full-000\n", "../full-000", "full-000/.."]
 
 
 @pytest.mark.parametrize("name", PATHS)

@@ -111,10 +111,8 @@ def open_folder() -> Iterator[Path]:
     os.umask(mask)
 
 
-@pytest.fixture(scope="session")
-def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The model name of a CLIP with random weights."""
-    folder = tmp_path_factory.mktemp("tiny-clip")
+def make_tiny_clip(folder: Path) -> str:
+    """Write a CLIP with random weights into a folder; returns its model name."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = CLIP(**TINY)
@@ -126,6 +124,12 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
     config = {"model_cfg": TINY, "preprocess_cfg": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     return f"local-dir:{folder}"
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The model name of a CLIP with random weights."""
+    return make_tiny_clip(tmp_path_factory.mktemp("tiny-clip"))
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,8 @@ def work(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
 
     with telling_of_writes(came):
         run_trial(record, sweep, folder, dataclasses.replace(runtime, beat=beat, stop_asked=stop_asked))
+    if runtime.is_main:
+        note(log, f"end {key}")
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ class Watchdog:
     def __enter__(self) -> Watchdog:
         self._watched = threading.get_ident()
         self.beat()
+        self._arm()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
         return self
@@ -48,5 +49,8 @@ class Watchdog:
                 stack = "".join(traceback.format_stack(sys._current_frames()[self._watched]))
                 self._tell(f"{stack}no sign of life for {self._seconds:g} seconds; it stood there")
                 os._exit(EXIT_CODE)
-            # If even this thread doesn't come to run (an extension that keeps Python's lock), or `tell` hangs too.
-            faulthandler.dump_traceback_later(2 * self._seconds, exit=True)
+            self._arm()
+
+    def _arm(self) -> None:
+        """For the case that no thread comes to run (an extension keeps Python's lock), or that `tell` hangs too."""
+        faulthandler.dump_traceback_later(2 * self._seconds, exit=True)

@@ -13,7 +13,9 @@ import torch
 from pydantic import ValidationError
 from upath import UPath
 
+from fpray.errors import UserError
 from fpray.records import (
+    AttemptStore,
     Cost,
     Count,
     Epoch,
@@ -21,6 +23,7 @@ from fpray.records import (
     Provenance,
     Record,
     RecordStore,
+    SupersededError,
     accuracies,
 )
 
@@ -165,3 +168,67 @@ def test_checkpoints_are_removed_and_nothing_else(store: RecordStore, record_of:
     (store.checkpoint_folder("full-000") / "epoch-0001.safetensors").write_bytes(b"x")
     store.remove_checkpoints("full-000")
     assert [path.name for path in store.trial_folder("full-000").iterdir()] == ["record.json"]
+
+
+def test_a_later_attempt_shuts_out_an_earlier_one(store: RecordStore, record_of: MakeRecord) -> None:
+    first = store.claim(record_of())
+    assert (first.attempt, store.read("full-000")) == (1, first)
+    earlier = AttemptStore(store.folder, first)
+    earlier.write(first.model_copy(update={"error": "still may"}))
+    assert earlier.attempt().error == "still may"
+    second = store.claim(store.read("full-000"))
+    assert (second.attempt, second.error) == (2, "still may")
+    for write in (
+        lambda: earlier.write(first),
+        lambda: earlier.write_weights("full-000", {"w": torch.zeros(1)}),
+        lambda: earlier.write_correct("full-000", {"id/test": np.ones(8, dtype=bool)}),
+    ):
+        with pytest.raises(SupersededError):
+            write()
+    assert store.read("full-000") == second
+    assert [path.name for path in store.trial_folder("full-000").iterdir()] == ["record.json"]
+    AttemptStore(store.folder, second).write_weights("full-000", {"w": torch.zeros(1)})
+
+
+def test_the_first_attempt_at_a_trial_whose_record_was_lost_starts_anew(
+    store: RecordStore, record_of: MakeRecord
+) -> None:
+    checkpoint = store.checkpoint_folder("full-000") / "epoch-0002.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"of hyperparameters that nobody knows any more")
+    store.claim(record_of())
+    assert not checkpoint.exists()
+
+
+def test_a_damaged_record_is_left_out_and_told(store: RecordStore, record_of: MakeRecord) -> None:
+    for number in range(4):
+        store.write(record_of(f"full-{number:03d}"))
+    whole = (store.trial_folder("full-000") / "record.json").read_bytes()
+    (store.trial_folder("full-001") / "record.json").write_bytes(whole[: len(whole) // 2])
+    (store.trial_folder("full-002") / "record.json").write_bytes(b"")
+    (store.trial_folder("full-003") / "record.json").write_bytes(whole)
+    told: list[str] = []
+    assert [r.trial.id for r in store.read_all(lambda damage: told.append(str(damage)))] == ["full-000"]
+    assert sorted(line.rpartition("'")[2] for line in told) == [
+        " is damaged",
+        " is damaged",
+        " is the record of another trial, full-000",
+    ]
+
+
+def test_damaged_or_missing_weights_are_said(store: RecordStore) -> None:
+    store.write_weights("full-000", {"w": torch.zeros(3)})
+    path = store.trial_folder("full-000") / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-4])
+    for trial_id in ("full-000", "full-001"):
+        with pytest.raises(UserError, match=f"remove the folder of {trial_id}, and the sweep trains it again"):
+            store.read_weights(trial_id)
+
+
+def test_what_was_written_beside_and_left_is_removed(tmp_path: Path) -> None:
+    store = RecordStore(UPath(tmp_path))
+    left = tmp_path / "trials" / "full-000" / "checkpoint" / "epoch-0001.safetensors.host.7.7.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    store.remove_parts(store.folder)
+    assert list(left.parent.iterdir()) == []

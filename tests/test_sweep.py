@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -47,14 +44,6 @@ def run(file: Path, *options: str) -> tuple[int, str, str]:
 
 def records_in(folder: Path) -> dict[str, Record]:
     return {record.trial.id: record for record in RecordStore(UPath(folder)).read_all()}
-
-
-def results(records: dict[str, Record]) -> dict[str, object]:
-    """What two runs of one sweep must have in common."""
-    return {
-        id: (r.status, r.trial.params, r.results, [(e.epoch, e.losses, e.validation) for e in r.history])
-        for id, r in records.items()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -132,33 +121,6 @@ def test_mlflow_has_one_finished_run_a_trial_and_a_parent(whole: tuple[Path, str
     (full,) = client.search_runs([experiment], "attributes.run_name = 'full-000'")
     assert {"id/val/top1", "ood/sketch/test/top1", "ood/test/top1", "loss/cross_entropy"} <= set(full.data.metrics)
     assert {"method", "seed", "lr"} <= set(full.data.params)
-
-
-def test_killed_at_random_moments_it_ends_the_same(whole: tuple[Path, str], sweep_file: Callable[..., Path]) -> None:
-    file, folder = sweep_file("killed"), whole[0].parent / "killed" / "small"
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
-    ended: dict[str, str] = {}
-    for _ in range(2):
-        process = command(file)
-        wanted = len(records_in(folder)) + chance.randint(1, 4)
-        deadline = time.monotonic() + 200
-        while len(records_in(folder)) < wanted and process.poll() is None:
-            assert time.monotonic() < deadline
-        moment = time.monotonic() + chance.uniform(0, 2)
-        while time.monotonic() < moment and process.poll() is None:
-            pass
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-        for trial_id, text in ended.items():
-            assert (folder / "trials" / trial_id / "record.json").read_text() == text, "a finished trial was touched"
-        done = [id for id, r in records_in(folder).items() if r.status == "finished"]
-        ended |= {id: (folder / "trials" / id / "record.json").read_text() for id in done}
-    code, out, err = run(file)
-    assert code == 0, err + out
-    assert results(records_in(folder)) == results(records_in(whole[0].parent / "whole" / "small"))
-    assert mlflow_runs(file) == mlflow_runs(whole[0])
 
 
 def test_again_runs_nothing_and_more_trials_only_those(

@@ -80,7 +80,7 @@ def read_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
         raise UserError(f"can't read the sweep file '{path}': {(error.strerror or str(error)).lower()}") from None
     except UnicodeDecodeError:
         raise UserError(f"can't read the sweep file '{path}': it is not text in UTF-8") from None
-    content = _parse(text, str(path))
+    content = parse(text, str(path))
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise UserError(f"{path}: a sweep file is a list of 'key: value' lines")
@@ -131,7 +131,12 @@ def _texts(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, content
 
 
-def _parse(text: str, origin: str) -> Any:
+def parse(text: str, origin: str) -> Any:
+    """Safe YAML that came from `origin`.
+
+    Raises:
+        UserError: if it is none.
+    """
     try:
         return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
@@ -157,7 +162,7 @@ def _override(content: dict[str, Any], override: str) -> None:
             inner = dict.fromkeys(inner)
         section[parent] = inner if isinstance(inner, dict) else {}
         section = section[parent]
-    section[last] = _parse(value, f"--set {key}")
+    section[last] = parse(value, f"--set {key}")
 
 
 def _sentence(error: ValidationError) -> str:

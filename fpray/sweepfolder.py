@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
 from upath import UPath
 
 from fpray.config import Sweep
@@ -14,8 +13,8 @@ from fpray.lanes import lanes
 from fpray.pretrained import Models
 from fpray.records import RecordStore, Trial
 from fpray.space import Choice
-from fpray.storage import write_whole
-from fpray.sweepfile import dump_sweep
+from fpray.storage import read_whole, write_whole
+from fpray.sweepfile import dump_sweep, parse
 from fpray.trial import commit, versions
 
 FIXED = ("data", "model", "train")
@@ -30,7 +29,7 @@ def settle(sweep: Sweep, folder: UPath) -> None:
     Raises:
         UserError: if data, model or training differ from those of the records, with the differences.
     """
-    new, old = yaml.safe_load(dump_sweep(sweep)), _recorded(folder)
+    new, old = parse(dump_sweep(sweep), sweep.name), _recorded(folder)
     if old is not None:
         models = Models.model_validate(old["model"])
         if models != sweep.model and _extends(models, sweep, [r.trial for r in RecordStore(folder).read_all()]):
@@ -62,10 +61,10 @@ def _recorded(folder: UPath) -> dict[str, Any] | None:
     if not path.exists() or not (folder / "trials").exists():
         return None
     try:
-        old = dict(yaml.safe_load(path.read_text()))
+        old = dict(parse(read_whole(path).decode(), str(path)))
         Models.model_validate(old["model"])
         int(old["train"]["batch_size"])
-    except (yaml.YAMLError, TypeError, ValueError, KeyError):
+    except (UserError, TypeError, ValueError, KeyError):
         raise UserError(f"'{path}' is damaged; put it back, or give the sweep another name") from None
     return old
 

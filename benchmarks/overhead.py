@@ -24,9 +24,10 @@ from upath import UPath
 
 from fpray.config import Sweep
 from fpray.executor import execute
-from fpray.records import Count, Record, RecordStore
+from fpray.records import Count, Record
 from fpray.runtime import Runtime
 from fpray.schedule import Schedule
+from fpray.store import RecordStore
 from fpray.sweepfile import check_sweep
 
 CPUS = 2

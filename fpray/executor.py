@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -16,31 +15,25 @@ import ray.train
 import ray.train.torch
 import torch
 from ray import tune
-from ray._private import ray_constants
-from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
-from ray._private.state import state as cluster_state
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.search import Searcher
 from upath import UPath
 
-from fpray.batchsize import fitting_batch_size
 from fpray.config import Resources, Sweep
 from fpray.errors import UserError
 from fpray.interrupt import StopSign
-from fpray.records import AttemptStore, DamagedRecordError, Record, RecordStore, SupersededError
+from fpray.records import Record
 from fpray.runtime import Runtime
 from fpray.schedule import Schedule, Wait
 from fpray.storage import StorageError
+from fpray.store import AttemptStore, DamagedRecordError, RecordStore, SupersededError
 from fpray.train import StoppedError, TrainingError
 from fpray.trial import run_trial
 from fpray.watchdog import Watchdog
 
 # Tune's newer console prints tables that no setting turns off; progress is ours to tell (see `_Quiet` too).
 os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-# A path in a sweep file is relative to where the command was started, in the trials too.
-os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
-
 # Ctrl-C is the sweep's to take, see `interrupt`.
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
@@ -51,103 +44,6 @@ ENDS = (StoppedError, SupersededError, StorageError, TrainingError, UserError)
 """The errors that say what becomes of a trial."""
 _STORAGE = "storage_error"
 """The key under which a trial's process says that it couldn't write."""
-
-
-def connect(address: str | None) -> None:
-    """Join the Ray cluster at `address` (`HOST:PORT` or `auto`), or start Ray on this machine without one.
-
-    Raises:
-        UserError: if there is no cluster at the address, or Ray can't start here.
-    """
-    # Tune would hand these to trials in a way that Ray writes into a log. Processes on this machine have them anyhow,
-    # and nodes of a cluster have their own.
-    ENV_VARS_TO_PROPAGATE.difference_update({name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")})
-    if ray.is_initialized():
-        return
-    if address is None:
-        _start_ray_here()
-        return
-    try:
-        if address.count(":") == 1:
-            # Ray itself tries for minutes before it gives up.
-            host, _, port = address.partition(":")
-            socket.create_connection((host, int(port)), timeout=10).close()
-        ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"can't reach a Ray cluster at '{address}': {reason}; start it (and set RAY_AUTH_MODE=token if it wants "
-            "a token), or leave out --address"
-        ) from None
-
-
-def _start_ray_here() -> None:
-    """Start Ray for this command alone: it listens on loopback, and wants a token unless RAY_AUTH_MODE says otherwise.
-
-    Raises:
-        UserError: if it can't start.
-    """
-    clusters = ray_constants.ENABLE_RAY_CLUSTER
-    mask = os.umask(0o077)  # Ray writes the token so that everyone may read it
-    try:
-        if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
-            ray._raylet.Config.initialize("")  # Ray has read its environment before
-            ensure_token_if_auth_enabled()
-        os.umask(mask)
-        # Off, every process of Ray takes 127.0.0.1 for this machine's address; no argument of `init` can say that.
-        ray_constants.ENABLE_RAY_CLUSTER = False
-        # Not None: that would join whatever cluster was started on this machine, by anyone.
-        ray.init(address="local", log_to_driver=False, logging_level="error")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"can't start Ray on this machine: {str(error).splitlines()[0]}") from None
-    finally:
-        os.umask(mask)
-        ray_constants.ENABLE_RAY_CLUSTER = clusters
-
-
-def concurrency(resources: Resources) -> int:
-    """How many trials run at a time: what the cluster's nodes have, or it can grow to, over what a trial needs.
-
-    Raises:
-        UserError: if the cluster can't hold even one trial, or no node one of its workers.
-    """
-    growable = cluster_state.get_max_resources_from_cluster_config() or {}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    most = max(sum(_workers_on(node, resources) for node in nodes), _workers_on(growable, resources))
-    if most < resources.workers:
-        total = {name: max(sum(n.get(name, 0) for n in nodes), growable.get(name, 0)) for name in ("CPU", "GPU")}
-        raise UserError(
-            f"resources: a trial needs {resources.workers} worker(s) with {resources.cpus:g} CPU(s) and "
-            f"{resources.gpus:g} GPU(s) on one node each, and the cluster has {total['CPU']:g} CPU(s) and "
-            f"{total['GPU']:g} GPU(s) on {len(nodes)} node(s); ask for fewer, or add some"
-        )
-    trials = most // resources.workers
-    return trials if resources.concurrency == "auto" else min(trials, resources.concurrency)
-
-
-def _workers_on(node: Mapping[str, float], resources: Resources) -> int:
-    """How many workers find room on a node."""
-    by_cpus = int(node.get("CPU", 0) / resources.cpus + 1e-9)
-    if not resources.gpus:
-        return by_cpus
-    return min(by_cpus, int(node.get("GPU", 0)) * int(1 / resources.gpus + 1e-9))  # each on one GPU, whole or a part
-
-
-def batch_size_that_fits(sweep: Sweep) -> int:
-    """Try on one of the cluster's GPUs how large a batch may be, see `fitting_batch_size`.
-
-    Raises:
-        UserError: if not even one image fits.
-    """
-    resources = sweep.resources
-    task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_calls=1)(fitting_batch_size)
-    size: int = ray.get(task.remote(sweep, torch.device("cuda")))
-    if size == 0:
-        raise UserError(
-            "train.batch_size: not even one image fits on a GPU; take a smaller model or larger GPUs, or set "
-            "train.gradient_checkpointing to true"
-        )
-    return size
 
 
 def execute(
@@ -170,6 +66,9 @@ def execute(
     Raises:
         StorageError: if a trial's files can't be written, which is not the trial's fault.
     """
+    # Tune would hand these to trials in a way that Ray writes into a log. Processes on this machine have them anyhow,
+    # and nodes of a cluster have their own.
+    ENV_VARS_TO_PROPAGATE.difference_update({name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")})
     with tempfile.TemporaryDirectory(prefix="fpray-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(_trainable(sweep, folder, work), _trial_resources(sweep.resources)),

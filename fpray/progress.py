@@ -8,9 +8,10 @@ from statistics import fmean
 
 from rich.console import Console
 
-from fpray.records import DamagedRecordError, Record, RecordStore
+from fpray.records import Record
 from fpray.report import describe
 from fpray.schedule import Schedule
+from fpray.store import DamagedRecordError, RecordStore
 
 Noted = Callable[[Record], None]
 

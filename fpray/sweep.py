@@ -21,10 +21,11 @@ from fpray.lock import Hold, LostHoldError, held
 from fpray.model import check_model
 from fpray.plan import plan
 from fpray.preflight import check_objectives, preflight
-from fpray.records import Record, RecordStore
+from fpray.records import Record
 from fpray.redaction import hidden
 from fpray.report import Report, make_report, table
 from fpray.storage import StorageError, is_local, open_storage, write_whole
+from fpray.store import RecordStore
 from fpray.sweepfile import default_file, dump_sweep, read_sweep
 from fpray.sweepfolder import recorded_batch_size, settle
 from fpray.trial import run_trial
@@ -60,8 +61,8 @@ def main(
     except UserError as error:
         print(f"fpray: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
-    except KeyboardInterrupt:  # before trials run; then it is theirs, see `Interrupt`
-        print("interrupted before any trial ran", file=sys.stderr)
+    except KeyboardInterrupt:  # while trials run it is not raised, see `Interrupt`
+        print("interrupted; the same command goes on from here", file=sys.stderr)
         raise typer.Exit(130) from None
     raise typer.Exit(code)
 
@@ -129,7 +130,7 @@ def _check(sweep: Sweep) -> None:
 
 def with_batch_size(sweep: Sweep, folder: UPath, address: str | None) -> Sweep:
     """The sweep with the number that `batch_size: auto` stands for: that of its records, else what fits."""
-    from fpray.executor import batch_size_that_fits, concurrency, connect
+    from fpray.cluster import batch_size_that_fits, concurrency, connect
 
     size = recorded_batch_size(folder)
     if size is None:
@@ -146,7 +147,7 @@ def _complete(
 ) -> int:
     """Run the trials that have not ended; derive the report, and MLflow's runs, from all the records."""
     # Imported when a sweep really starts: Ray and MLflow take seconds.
-    from fpray.executor import concurrency, connect
+    from fpray.cluster import concurrency, connect
     from fpray.tracking import Tracker, tracking_uri
 
     sign, at_once = StopSign(folder), 0

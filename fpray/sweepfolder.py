@@ -11,9 +11,10 @@ from fpray.config import Sweep
 from fpray.errors import UserError
 from fpray.lanes import lanes
 from fpray.pretrained import Models
-from fpray.records import RecordStore, Trial
+from fpray.records import Trial
 from fpray.space import Choice
 from fpray.storage import read_whole, write_whole
+from fpray.store import RecordStore
 from fpray.sweepfile import dump_sweep, parse
 from fpray.trial import commit, versions
 

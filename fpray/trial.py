@@ -23,9 +23,10 @@ from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
 from fpray.model import Classifier, weights_of
 from fpray.movement import linear_cka, weight_distance
 from fpray.pretrained import Model
-from fpray.records import AttemptStore, Cost, Epoch, Movement, Provenance, Record, RecordStore
+from fpray.records import Cost, Epoch, Movement, Provenance, Record
 from fpray.reference import Reference, load_reference
 from fpray.runtime import Runtime
+from fpray.store import AttemptStore, RecordStore
 from fpray.train import train
 
 PACKAGES = ("ray", "torch", "open_clip_torch", "peft", "optuna")

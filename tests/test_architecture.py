@@ -24,6 +24,7 @@ LAYERS = [
     ["settings"],
     ["config"],
     ["sweepfile", "records"],
+    ["store"],
     ["lanes"],
     ["plan", "preflight", "checkpoint", "runtime", "movement", "interrupt", "watchdog"],
     ["check"],
@@ -33,7 +34,7 @@ LAYERS = [
     ["memory"],
     ["trial"],
     ["batchsize"],
-    ["search"],
+    ["cluster", "search"],
     ["schedule"],
     ["executor"],
     ["pareto"],
@@ -58,6 +59,7 @@ LOOP = [
     "schedule",
     "interrupt",
     "watchdog",
+    "cluster",
     "executor",
 ]
 """What runs every method without knowing any."""
@@ -162,7 +164,7 @@ def test_each_big_library_has_its_owner() -> None:
     assert users_of("mlflow") == {"runs"}
     assert users_of("peft") == {"methods.lora"}
     assert users_of("ray.tune") & users_of("ray.train") == {"executor"}
-    assert users_of("ray") == {"executor", "runtime"}
+    assert users_of("ray") == {"cluster", "executor", "runtime"}
     assert users_of("yaml") == {"sweepfile"}
 
 

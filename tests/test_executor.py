@@ -13,12 +13,14 @@ import ray
 import torch
 from upath import UPath
 
+from fpray.cluster import concurrency, connect
 from fpray.config import Sweep
 from fpray.errors import UserError
-from fpray.executor import concurrency, connect, execute
-from fpray.records import Count, Record, RecordStore
+from fpray.executor import execute
+from fpray.records import Count, Record
 from fpray.runtime import Runtime
 from fpray.schedule import Schedule
+from fpray.store import RecordStore
 from fpray.sweepfile import check_sweep
 from fpray.trial import run_trial
 

@@ -14,18 +14,8 @@ from pydantic import ValidationError
 from upath import UPath
 
 from fpray.errors import UserError
-from fpray.records import (
-    AttemptStore,
-    Cost,
-    Count,
-    Epoch,
-    Movement,
-    Provenance,
-    Record,
-    RecordStore,
-    SupersededError,
-    accuracies,
-)
+from fpray.records import Cost, Count, Epoch, Movement, Provenance, Record, accuracies
+from fpray.store import AttemptStore, RecordStore, SupersededError
 
 COUNTS = {
     "id/val": Count(correct=1, total=3),

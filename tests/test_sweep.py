@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from upath import UPath
 
 from fpray.methods import METHODS
-from fpray.records import Record, RecordStore
+from fpray.records import Record
+from fpray.store import RecordStore
 from fpray.sweep import app
 
 SMALL = {

@@ -9,7 +9,8 @@ from upath import UPath
 from fpray.config import Sweep
 from fpray.errors import UserError
 from fpray.pretrained import Model
-from fpray.records import Record, RecordStore
+from fpray.records import Record
+from fpray.store import RecordStore
 from fpray.sweepfile import check_sweep, read_sweep
 from fpray.sweepfolder import recorded_batch_size, settle
 

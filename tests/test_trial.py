@@ -16,8 +16,9 @@ from fpray.config import Sweep
 from fpray.data.domains import Domains
 from fpray.methods.full import Full
 from fpray.pretrained import Model
-from fpray.records import Record, RecordStore, Trial
+from fpray.records import Record, Trial
 from fpray.runtime import Runtime
+from fpray.store import RecordStore
 from fpray.sweepfile import check_sweep
 from fpray.train import TrainingError
 from fpray.trial import run_trial

@@ -18,8 +18,9 @@ import fpray.executor
 import fpray.tracking  # noqa: F401 (imported for the processes that are forked)
 from fpray import sweep
 from fpray.errors import UserError
-from fpray.records import Record, SupersededError
+from fpray.records import Record
 from fpray.runtime import Runtime
+from fpray.store import SupersededError
 from fpray.sweepfile import read_sweep
 
 SUPERSEDED = 77

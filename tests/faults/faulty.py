@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import torch
 from upath import UPath
 
-from fpray import records
+from fpray import store
 from fpray.config import Sweep
 from fpray.records import Record
 from fpray.runtime import Runtime
@@ -122,7 +122,7 @@ def work(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
 @contextlib.contextmanager
 def telling_of_writes(came: Callable[[str], None]) -> Iterator[None]:
     """Call `came` during and after every write of one of a trial's files in this process."""
-    real = records.write_whole
+    real = store.write_whole
 
     def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] = lambda: None) -> None:
         def last_moment() -> None:
@@ -132,11 +132,11 @@ def telling_of_writes(came: Callable[[str], None]) -> Iterator[None]:
         real(path, content, last_moment)
         came("written")
 
-    records.write_whole = write_whole
+    store.write_whole = write_whole
     try:
         yield
     finally:
-        records.write_whole = real
+        store.write_whole = real
 
 
 def log_of(folder: Path) -> list[list[str]]:

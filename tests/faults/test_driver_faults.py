@@ -20,7 +20,8 @@ from mlflow import MlflowClient
 from small import SMALL, outcomes
 from upath import UPath
 
-from fpray.records import Record, RecordStore, Trial
+from fpray.records import Record, Trial
+from fpray.store import RecordStore
 
 KILLS = 20
 METHODS = {"zero_shot": {}, "full": {"trials": 6}, "wise_ft": {"trials": 2}}

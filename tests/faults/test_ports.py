@@ -18,8 +18,8 @@ import pytest
 from fpray.tracking import open_command
 
 OWN_RAY = """
-import sys, fpray.executor, ray
-fpray.executor.connect(None)
+import sys, fpray.cluster, ray
+fpray.cluster.connect(None)
 work = ray.remote(lambda: ray.util.get_node_ip_address())
 ray.get(work.remote())
 print(ray.get_runtime_context().gcs_address, flush=True)

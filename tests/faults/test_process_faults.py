@@ -14,7 +14,8 @@ from small import SMALL, outcomes
 from upath import UPath
 
 from fpray.config import Sweep
-from fpray.records import Record, RecordStore
+from fpray.records import Record
+from fpray.store import RecordStore
 from fpray.sweep import console, run
 from fpray.sweepfile import check_sweep
 

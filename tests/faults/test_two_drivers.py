@@ -23,8 +23,9 @@ from upath import UPath
 
 from fpray.checkpoint import Checkpoint, newest_checkpoint
 from fpray.errors import UserError
-from fpray.records import Record, RecordStore
+from fpray.records import Record
 from fpray.storage import StorageError, open_storage, read_whole, write_whole
+from fpray.store import RecordStore
 
 DRIVER = """
 import contextlib, sys, time

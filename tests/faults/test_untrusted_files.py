@@ -29,8 +29,9 @@ from fpray.data.webdataset import WebDataset
 from fpray.errors import UserError
 from fpray.figures import html, png
 from fpray.preflight import open_model
-from fpray.records import Record, RecordStore, Trial
+from fpray.records import Record, Trial
 from fpray.report import make_report, table
+from fpray.store import RecordStore
 from fpray.sweep import app
 from fpray.sweepfile import check_sweep, read_sweep
 from fpray.sweepfolder import settle

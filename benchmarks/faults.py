@@ -33,7 +33,7 @@ from small import SMALL, outcomes  # noqa: E402
 from test_mlflow_faults import Server  # noqa: E402
 from upath import UPath  # noqa: E402
 
-from fpray.records import Record
+from fpray.records import Record  # noqa: E402
 from fpray.store import RecordStore  # noqa: E402
 
 TRIALS, EPOCHS = 6, 3

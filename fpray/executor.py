@@ -23,6 +23,7 @@ from upath import UPath
 from fpray.config import Resources, Sweep
 from fpray.errors import UserError
 from fpray.interrupt import StopSign
+from fpray.lock import LostHoldError
 from fpray.records import Record
 from fpray.runtime import Runtime
 from fpray.schedule import Schedule, Wait
@@ -61,11 +62,13 @@ def execute(
         on_end: called in this process with the record of each trial that has ended, or, with status `running`, whose
             attempt has failed and that is tried again.
         work: what a trial does.
-        may_go_on: whether further trials may begin; what it raises ends the sweep at once.
+        may_go_on: whether further trials may begin.
 
     Raises:
-        StorageError: if a trial's files can't be written, which is not the trial's fault.
+        OSError: if a trial's files can't be read or written, which is not the trial's fault.
+        LostHoldError: if `may_go_on` raises it.
     """
+    dealer = _Dealer(schedule, folder, sweep.resources.max_failures, on_end, may_go_on)
     # Tune would hand these to trials in a way that Ray writes into a log. Processes on this machine have them anyhow,
     # and nodes of a cluster have their own.
     ENV_VARS_TO_PROPAGATE.difference_update({name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")})
@@ -73,14 +76,18 @@ def execute(
         tune.Tuner(
             tune.with_resources(_trainable(sweep, folder, work), _trial_resources(sweep.resources)),
             tune_config=tune.TuneConfig(
-                search_alg=_Dealer(schedule, folder, sweep.resources.max_failures, on_end, may_go_on),
+                search_alg=dealer,
                 num_samples=-1,  # as many as are dealt: those that fail are dealt again
                 max_concurrent_trials=at_once,
                 reuse_actors=True,
             ),
             # Tune keeps nothing that we need: the records are the truth.
-            run_config=tune.RunConfig(storage_path=scratch, name="sweep", verbose=0, callbacks=[_Quiet()]),
+            run_config=tune.RunConfig(
+                storage_path=scratch, name="sweep", verbose=0, callbacks=[_Quiet()], stop=_StopAll(dealer)
+            ),
         ).fit()
+    if dealer.problem is not None:
+        raise dealer.problem
 
 
 class _Quiet(TrialProgressCallback):
@@ -105,9 +112,26 @@ class _Dealer(Searcher):
         self._schedule, self._store, self._max_failures = schedule, RecordStore(folder), max_failures
         self._on_end, self._may_go_on = on_end, may_go_on
         self._running: dict[str, Record] = {}
+        self.problem: OSError | LostHoldError | None = None
+        """What ends the sweep. Kept here: Tune wraps what its searcher raises, and goes on calling it."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if not self._may_go_on():
+        try:
+            return self._deal(trial_id)
+        except (OSError, LostHoldError) as problem:
+            self.problem = problem
+            return Searcher.FINISHED
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        claimed = self._running.pop(trial_id)
+        try:
+            if self.problem is None:
+                self._take_back(claimed, result or {})
+        except (OSError, LostHoldError) as problem:
+            self.problem = problem
+
+    def _deal(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.problem is not None or not self._may_go_on():
             return Searcher.FINISHED
         dealt = self._schedule.next()
         if isinstance(dealt, Wait):
@@ -116,9 +140,8 @@ class _Dealer(Searcher):
         record = self._running[trial_id] = self._store.claim(dealt)
         return {"record": record.model_dump(mode="json")}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        claimed = self._running.pop(trial_id)
-        if result is not None and _STORAGE in result:
+    def _take_back(self, claimed: Record, result: dict[str, Any]) -> None:
+        if _STORAGE in result:
             raise StorageError(*result[_STORAGE])
         try:
             record = self._store.read(claimed.trial.id)
@@ -148,6 +171,19 @@ class _Dealer(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, see `__getstate__`."""
+
+
+class _StopAll(tune.Stopper):
+    """Ends the trials that run when the sweep can't go on."""
+
+    def __init__(self, dealer: _Dealer) -> None:
+        self._dealer = dealer
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._dealer.problem is not None
 
 
 def after_failure(record: Record, max_failures: int) -> Record:

@@ -96,7 +96,7 @@ def run(sweep: Sweep, address: str | None, retry_failed: bool = False, work: Wor
                 sweep = with_batch_size(sweep, folder, address)
             settle(sweep, folder)
             return _complete(sweep, schedule, storage, folder, address, hold, work)
-    except StorageError as error:
+    except OSError as error:
         raise UserError(f"storage: {error}; mend that, and the same command goes on from here") from None
     except LostHoldError as error:
         raise UserError(str(error)) from None

@@ -42,7 +42,7 @@ class Fault:
 
 def note(log: Path, line: str) -> None:
     """Add a line to a file that several processes write."""
-    with log.open("a") as file:
+    with contextlib.suppress(OSError), log.open("a") as file:  # on a full disk the log is not what matters
         file.write(line + "\n")
 
 

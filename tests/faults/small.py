@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from fpray.records import Record
 
 # Ray's workers import `faulty`, whose trials they run.
@@ -25,3 +27,10 @@ def outcomes(records: Iterable[Record]) -> dict[str, object]:
         r.trial.id: (r.status, r.trial, r.results, r.movement, [(e.epoch, e.losses, e.validation) for e in r.history])
         for r in records
     }
+
+
+def write_sweep(folder: Path, model: str, **sections: Any) -> Path:
+    """Write a small sweep's file into its own storage folder."""
+    file = folder / "sweep.yaml"
+    file.write_text(yaml.safe_dump(SMALL | {"model": {"name": model}, "storage": str(folder)} | sections))
+    return file

@@ -6,18 +6,15 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from driver import SUPERSEDED, output, start, start_trial
+from driver import SUPERSEDED, output, start_trial
 from faulty import Fault, epochs_begun, log_of, plan
-from mlflow import MlflowClient
-from small import SMALL, outcomes
+from following import begun, driver, ended, points, records, to_the_end, wait_for
+from small import SMALL, outcomes, write_sweep
 from upath import UPath
 
 from fpray.records import Record, Trial
@@ -33,65 +30,9 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Call
     """Writes a small sweep's file, for a storage folder of its own beside it."""
 
     def write(name: str, **sections: Any) -> Path:
-        file = tmp_path_factory.mktemp(name) / "sweep.yaml"
-        content = SMALL | {"model": {"name": tiny_clip}, "storage": str(file.parent), "methods": METHODS} | sections
-        file.write_text(yaml.safe_dump(content))
-        return file
+        return write_sweep(tmp_path_factory.mktemp(name), tiny_clip, **{"methods": METHODS} | sections)
 
     return write
-
-
-@contextmanager
-def driver(file: Path, moment: str = "", count: int = 0) -> Iterator[ForkServerProcess]:
-    """The command, see `start`; killed if the test leaves it."""
-    process = start(file, moment, count)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join()
-
-
-def ended(process: ForkServerProcess, file: Path, seconds: float = 200) -> tuple[int | None, str]:
-    """The exit code of a command that is ending, and what it said."""
-    process.join(seconds)
-    said = output(file).read_text()
-    output(file).unlink()
-    return process.exitcode, said
-
-
-def to_the_end(file: Path) -> tuple[int | None, str]:
-    with driver(file) as process:
-        return ended(process, file)
-
-
-def wait_for(process: ForkServerProcess, happened: Callable[[], object], seconds: float = 90) -> bool:
-    """Wait until something has happened or the command has ended; whether it happened."""
-    deadline = time.monotonic() + seconds
-    while not (seen := happened()) and process.is_alive():
-        assert time.monotonic() < deadline
-        process.join(0.02)
-    return bool(seen)
-
-
-def records(file: Path) -> dict[str, Record]:
-    return {r.trial.id: r for r in RecordStore(UPath(file.parent / "small")).read_all()}
-
-
-def points(file: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """Every point of every metric that MLflow has of each run; no run comes twice."""
-    client = MlflowClient(f"sqlite:///{file.parent}/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("small").experiment_id])
-    assert len({run.info.run_name for run in runs}) == len(runs)
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    timed = {"seconds", "images_per_second"}
-    return {
-        run.info.run_name: {
-            key: sorted((m.step, m.value) for m in client.get_metric_history(run.info.run_id, key))
-            for key in run.data.metrics.keys() - timed
-        }
-        for run in runs
-    }
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +82,6 @@ def test_killed_twenty_times_it_ends_the_same(undisturbed: Path, sweep_file: Cal
 
 
 LONG = {"train": SMALL["train"] | {"epochs": 16}, "methods": {"full": {"trials": 2}}}
-
-
-def begun(file: Path) -> int:
-    return sum(epochs_begun(file.parent / "small").values())
 
 
 def test_signals(sweep_file: Callable[..., Path]) -> None:

@@ -1,0 +1,153 @@
+"""What can happen to the sweep's folder: damaged files, a full disk, a folder that may no longer be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from driver import output
+from faulty import Fault, plan
+from following import begun, driver, ended, points, records, to_the_end, wait_for
+from small import SMALL, outcomes, write_sweep
+
+EPOCHS = 8
+LONG = {"train": SMALL["train"] | {"epochs": EPOCHS}, "methods": {"full": {"trials": 4}}}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Path:
+    file = write_sweep(tmp_path_factory.mktemp("undisturbed"), tiny_clip, **LONG)
+    code, said = to_the_end(file)
+    assert code == 0, said
+    return file
+
+
+def test_damaged_files_cost_what_was_in_them_alone(undisturbed: Path, tmp_path: Path, tiny_clip: str) -> None:
+    file = write_sweep(tmp_path, tiny_clip, **LONG)
+    trials = tmp_path / "small" / "trials"
+
+    def kept(trial: str) -> list[Path]:
+        return sorted((trials / trial / "checkpoint").glob("epoch-*.safetensors"))
+
+    # The first two have ended, the others are in the middle.
+    with driver(file) as process:
+        half_way = ("full-002", "full-003")
+        assert wait_for(process, lambda: all(len(kept(t)) == 2 and kept(t)[-1].stem > "epoch-0002" for t in half_way))
+        process.kill()
+        ended(process, file)
+    found = records(file)
+    assert {found[f"full-00{n}"].status for n in (0, 1)} == {"finished"}
+    truncated, garbage = (kept(trial)[-1] for trial in half_way)
+    truncated.write_bytes(truncated.read_bytes()[:-1000])
+    garbage.write_bytes(os.urandom(5000))
+    record = trials / "full-000" / "record.json"
+    record.write_bytes(record.read_bytes()[:500])
+    untouched = {path: path.read_bytes() for path in (trials / "full-001").iterdir()}
+    before = begun(file)
+
+    code, said = to_the_end(file)
+    assert code == 0, said
+    assert f"warning: '{record}' is damaged; the trial runs again" in said
+    assert said.count("warning: ") == 1
+    assert outcomes(records(file).values()) == outcomes(records(undisturbed).values())
+    assert {path: path.read_bytes() for path in (trials / "full-001").iterdir()} == untouched
+    assert points(file) == points(undisturbed)
+    # One trial is done again whole; of the two others what came after the checkpoint before the newest.
+    left = sum(EPOCHS - int(path.stem[-4:]) + 1 for path in (truncated, garbage))
+    assert begun(file) - before == EPOCHS + left
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 12 MB."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", tmp_path], check=True)
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave no room on a disk."""
+    ballast = disk / "ballast"
+    with pytest.raises(OSError) as caught, ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    assert caught.value.errno == errno.ENOSPC
+    return ballast
+
+
+def remount(disk: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
+
+
+def test_a_full_or_read_only_disk_ends_the_command_and_no_trial(
+    undisturbed: Path, disk: Path, tmp_path_factory: pytest.TempPathFactory, tiny_clip: str
+) -> None:
+    beside = tmp_path_factory.mktemp("beside")  # the file and what the command says are not on that disk
+    file = beside / "sweep.yaml"
+    shutil.copy(write_sweep(disk, tiny_clip, **LONG), file)
+
+    def told(code: int | None, said: str, why: str) -> None:
+        assert code == 2, said
+        last = said.strip().splitlines()[-1]
+        assert last.startswith("fpray: storage: can't write to '"), said
+        assert why in last
+        assert "Traceback" not in said
+        assert {r.status for r in records(disk / "sweep.yaml").values()} <= {"running", "finished"}
+
+    epochs = begun(disk / "sweep.yaml")
+    for break_it, mend_it, why in (
+        (lambda: fill(disk), lambda: (disk / "ballast").unlink(), "no space left on device"),
+        (lambda: remount(disk, "ro"), lambda: remount(disk, "rw"), "read-only file system"),
+    ):
+        with driver(file) as process:
+            assert wait_for(process, lambda so_far=epochs: begun(disk / "sweep.yaml") > so_far + 2), output(
+                file
+            ).read_text()
+            break_it()
+            told(*ended(process, file), why)
+        told(*to_the_end(file), why)  # nor does it start
+        mend_it()
+        epochs = begun(disk / "sweep.yaml")
+    code, said = to_the_end(file)
+    assert code == 0, said
+    ours, expected = records(disk / "sweep.yaml"), records(undisturbed)
+    assert outcomes(ours.values()) == outcomes(expected.values())
+
+
+def test_no_room_for_the_weights_is_not_the_trials_fault(tmp_path: Path, tiny_clip: str) -> None:
+    file = write_sweep(tmp_path, tiny_clip, methods={"full": {"trials": 1}})
+    plan(tmp_path / "small", {"full-000#1": Fault("fill_the_disk", "write", 8)})
+    code, said = to_the_end(file)
+    assert code == 2, said
+    assert said.strip().endswith(
+        "fpray: storage: can't write to 'a file of the trial': no space left on device; mend that, and the same "
+        "command goes on from here"
+    )
+    assert records(file)["full-000"].status == "running"
+    assert to_the_end(file)[0] == 0
+    assert begun(file) == SMALL["train"]["epochs"]  # only the weights were left to write
+
+
+def test_a_lost_loader_process_and_a_loss_that_is_not_finite(
+    tmp_path_factory: pytest.TempPathFactory, tiny_clip: str
+) -> None:
+    files: list[Path] = []
+    for name, fault in (("whole", {}), ("lost", {"full-000#1": Fault("lose_a_loader", "beat", 10)})):
+        folder = tmp_path_factory.mktemp(name)
+        methods = {"full": {"trials": 1}, "l2": {"trials": 1, "lr": 1e30}}
+        files.append(write_sweep(folder, tiny_clip, methods=methods, resources={"loader_workers": 1}))
+        plan(folder / "small", fault)
+        code, said = to_the_end(files[-1])
+        assert code == 1, said
+        assert "failed: l2-000: fpray.train.TrainingError: " in said
+    whole, lost = (records(file) for file in files)
+    assert outcomes([lost["full-000"]]) == outcomes([whole["full-000"]])
+    assert (whole["full-000"].attempt, lost["full-000"].attempt) == (1, 2)
+    assert (lost["l2-000"].status, lost["l2-000"].attempt) == ("failed", 1)
+    assert "is not finite" in str(lost["l2-000"].error)
+    assert begun(files[1]) - begun(files[0]) == 1

@@ -34,7 +34,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 # It would print each run's address, the server's password in it, and ask for the run before.
 os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-logging.getLogger("mlflow").setLevel(logging.ERROR)
+logging.getLogger("mlflow").setLevel(logging.CRITICAL)
 logging.getLogger("alembic").setLevel(logging.ERROR)
 
 _TRIAL, _SWEEP, _PARENT, _ERROR = "fpray.trial", "fpray.sweep", "mlflow.parentRunId", "fpray.error"

@@ -28,7 +28,7 @@ from fpray.records import Record
 from fpray.runtime import Runtime
 from fpray.schedule import Schedule, Wait
 from fpray.storage import StorageError
-from fpray.store import AttemptStore, DamagedRecordError, RecordStore, SupersededError
+from fpray.store import AttemptStore, RecordStore, SupersededError
 from fpray.train import StoppedError, TrainingError
 from fpray.trial import run_trial
 from fpray.watchdog import Watchdog
@@ -137,16 +137,18 @@ class _Dealer(Searcher):
         if isinstance(dealt, Wait):
             # While a trial runs it may fail, and be dealt again.
             return None if self._running or dealt is Wait.FOR_RESULTS else Searcher.FINISHED
-        record = self._running[trial_id] = self._store.claim(dealt)
+        record = self._store.claim(dealt)
+        if record.status == "finished":
+            self._schedule.ended(record)
+            self._on_end(record)
+            return self._deal(trial_id)
+        self._running[trial_id] = record
         return {"record": record.model_dump(mode="json")}
 
     def _take_back(self, claimed: Record, result: dict[str, Any]) -> None:
         if _STORAGE in result:
             raise StorageError(*result[_STORAGE])
-        try:
-            record = self._store.read(claimed.trial.id)
-        except (DamagedRecordError, FileNotFoundError):
-            record = claimed
+        record = AttemptStore(self._store.folder, claimed).attempt()
         if record.status == "running":
             if not self._may_go_on():
                 self._schedule.again(record)  # it stopped because it was asked to

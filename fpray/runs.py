@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -85,6 +86,23 @@ class _Run:
         )
 
 
+def make_whole(uri: str) -> None:
+    """Make MLflow's sqlite file if there is none, whole or not at all.
+
+    MLflow builds it in dozens of steps; killed among them it leaves a file that it can't open any more.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or "?" in uri or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):  # several sweeps may share it
+        if not path.exists():
+            beside = Path(f"{path}.part")
+            beside.unlink(missing_ok=True)
+            MlflowClient(f"sqlite:///{beside}").search_experiments(max_results=1)
+            beside.replace(path)
+
+
 class Runs:
     """The runs of a sweep on a server; made by reading them."""
 
@@ -97,6 +115,7 @@ class Runs:
             written: called after each thing that was written.
         """
         self._sweep, self._folder, self._written = sweep, str(folder), written
+        make_whole(uri)
         self._client = MlflowClient(uri)
         self._experiment = self._experiment_id(storage, uri)
         self._read()

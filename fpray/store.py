@@ -98,8 +98,14 @@ class RecordStore:
         """Begin the next attempt at a trial; from then on nothing that an earlier one writes comes to stand.
 
         Returns:
-            The record of the attempt that has begun.
+            The record of the attempt that has begun; or the trial's, if a process that outlived its command has
+            finished the trial since `record` was read.
         """
+        known = self._known(record)
+        if known.status == "finished":
+            return known
+        # One that failed is to be tried again as `record` says.
+        record = known if known.status == "running" else record
         claimed = record.model_copy(update={"attempt": record.attempt + 1})
         if claimed.attempt == 1:
             self.remove_checkpoints(record.trial.id)  # of a trial whose record was lost
@@ -107,9 +113,19 @@ class RecordStore:
         # A process of the attempt before may have been frozen between its last look at the record and the rename of
         # a file that lies beside. Without that file the rename fails; only if it came before, the record is not ours.
         self.remove_parts(self.trial_folder(record.trial.id))
-        if self.read(record.trial.id).attempt != claimed.attempt:
+        known = self._known(claimed)
+        if known.attempt != claimed.attempt:
+            if known.status == "finished":
+                return known
             self.write(claimed)
         return claimed
+
+    def _known(self, record: Record) -> Record:
+        """A trial's record as it is now; as it was where it is lost since."""
+        try:
+            return self.read(record.trial.id)
+        except (FileNotFoundError, DamagedRecordError):
+            return record
 
     def remove_parts(self, folder: UPath) -> None:
         """Remove what processes that were killed, or are of the past, have written beside, see `write_whole`."""
@@ -164,10 +180,7 @@ class AttemptStore(RecordStore):
 
     def attempt(self) -> Record:
         """The trial's record as it is now; of the attempt's begin where it was lost since."""
-        try:
-            return self.read(self._begun.trial.id)
-        except (FileNotFoundError, DamagedRecordError):
-            return self._begun
+        return self._known(self._begun)
 
     def _still_newest(self) -> None:
         if self.attempt().attempt != self._begun.attempt:

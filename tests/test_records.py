@@ -222,3 +222,21 @@ def test_what_was_written_beside_and_left_is_removed(tmp_path: Path) -> None:
     left.write_bytes(b"half")
     store.remove_parts(store.folder)
     assert list(left.parent.iterdir()) == []
+
+
+def test_a_trial_that_an_outliving_process_has_finished_is_not_begun_again(
+    store: RecordStore, record_of: MakeRecord
+) -> None:
+    first = store.claim(record_of())
+    read_by_the_next_command = store.read("full-000")
+    finished = first.model_copy(update={"status": "finished", "ended": 2.0})
+    AttemptStore(store.folder, first).write(finished)
+    assert store.claim(read_by_the_next_command) == finished
+    assert store.read("full-000") == finished
+
+
+def test_one_that_failed_is_begun_again_when_asked(store: RecordStore, record_of: MakeRecord) -> None:
+    failed = record_of(status="failed", attempt=2, failures=2, error="no", ended=2.0)
+    store.write(failed)
+    begun = store.claim(failed.again())
+    assert (begun.status, begun.attempt, begun.failures, begun.error) == ("running", 3, 0, None)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -291,3 +293,25 @@ def test_what_was_noted_is_logged_before_the_sweep_is_left(tmp_path: Path, recor
     found = runs(uri)
     assert found["full-000"].data.metrics["epoch"] == 2
     assert found["tracked"].info.status == "RUNNING"
+
+
+def test_mlflows_file_is_there_whole_or_not_at_all(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    """Killed while MLflow builds it, a command leaves no file that MLflow can't open any more."""
+    (tmp_path / "mlflow.db.part").write_bytes(b"what a kill has left")
+    seen: list[bool] = []
+
+    def watch(over: threading.Event) -> None:
+        while not over.wait(0.001):
+            if (tmp_path / "mlflow.db").exists():
+                with sqlite3.connect(tmp_path / "mlflow.db") as database:
+                    seen.append(bool(database.execute("select * from alembic_version").fetchall()))
+                return
+
+    over = threading.Event()
+    watching = threading.Thread(target=watch, args=(over,))
+    watching.start()
+    assert follow(UPath(tmp_path), f"sqlite:///{tmp_path}/mlflow.db", [record_of()]) is None
+    watching.join(60)
+    over.set()
+    assert seen == [True]
+    assert not (tmp_path / "mlflow.db.part").exists()

@@ -181,6 +181,7 @@ def test_a_run_that_somebody_deleted_is_made_again(tmp_path: Path, record_of: Ca
     uri, storage = f"sqlite:///{tmp_path}/mlflow.db", UPath(tmp_path)
     tracker = Tracker(SWEEP, storage, storage / "tracked", uri)
     tracker.note(record_of("full-000", history=epochs(1)))
+    wait_for((tmp_path / "mlflow.db").exists)  # a look at what isn't there would make it
     wait_for(lambda: any("epoch" in run.data.metrics for run in runs(uri).values()))
     MlflowClient(uri).delete_run(runs(uri)["full-000"].info.run_id)
     longer = record_of("full-000", history=epochs(2))

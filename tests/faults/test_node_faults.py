@@ -51,19 +51,6 @@ def run(sweep: Sweep, folder: Path) -> dict[str, Record]:
     return {record.trial.id: record for record in RecordStore(UPath(folder)).read_all()}
 
 
-def when(happened: Callable[[], bool], then: Callable[[], None]) -> threading.Thread:
-    """Do something in a thread as soon as something else has happened."""
-
-    def wait() -> None:
-        while not happened():
-            threading.Event().wait(0.05)
-        then()
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
-
-
 def test_a_killed_worker_of_two(cluster: Cluster, small: Callable[..., Sweep], tmp_path: Path) -> None:
     sweep = small(1, 3, resources={"workers": 2})
     (whole,) = run(sweep, tmp_path / "whole").values()
@@ -92,27 +79,31 @@ def test_a_node_that_goes_and_one_that_comes_and_one_that_is_drained(
     sweep = small(4, 20)
     whole, folder = run(sweep, tmp_path / "whole"), tmp_path / "disturbed"
     nodes = list(cluster.nodes)
+    client = GcsClient(address=cluster.address)
 
     def begun() -> int:
         return sum(epochs_begun(folder).values())
 
-    def swap() -> None:
-        cluster.remove_node(nodes[0], allow_graceful=False)
-        nodes[0] = cluster.add_node(num_cpus=1)
+    def wait_for(epochs: int) -> None:
+        while begun() < epochs:
+            assert running.is_alive(), "the sweep ended too soon"
+            running.join(0.05)
 
-    def drain() -> None:
-        """A preemption notice, as a cloud gives it: the node goes soon after."""
-        client = GcsClient(address=cluster.address)
-        reason = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
-        client.drain_node(nodes[1].node_id, reason, "preemption", 0)
-        cluster.remove_node(nodes[1], allow_graceful=False)
-        cluster.add_node(num_cpus=1)
-
-    swapped, drained = when(lambda: begun() > 5, swap), when(lambda: begun() > 45, drain)
-    records = run(sweep, folder)
-    swapped.join(60)
-    drained.join(60)
-    assert not swapped.is_alive() and not drained.is_alive(), "the sweep ended too soon"
+    # Ray makes and removes nodes in the main thread only.
+    running = threading.Thread(target=run, args=(sweep, folder), daemon=True)
+    running.start()
+    wait_for(6)
+    cluster.remove_node(nodes[0], allow_graceful=False)
+    cluster.add_node(num_cpus=1)
+    wait_for(45)
+    # A preemption notice, as a cloud gives it: the node goes soon after.
+    reason = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+    client.drain_node(nodes[1].node_id, reason, "preemption", 0)
+    cluster.remove_node(nodes[1], allow_graceful=False)
+    cluster.add_node(num_cpus=1)
+    running.join(240)
+    assert not running.is_alive()
+    records = {record.trial.id: record for record in RecordStore(UPath(folder)).read_all()}
     assert outcomes(records.values()) == outcomes(whole.values())
     attempts = sum(record.attempt for record in records.values())
     assert attempts > 4, "nothing happened to any trial"

@@ -104,8 +104,8 @@ class RecordStore:
         known = self._known(record)
         if known.status == "finished":
             return known
-        # One that failed is to be tried again as `record` says.
-        record = known if known.status == "running" else record
+        if known.status == "running":  # else it has failed, and is to be tried again as `record` says
+            record = known.model_copy(update={"failures": record.failures})
         claimed = record.model_copy(update={"attempt": record.attempt + 1})
         if claimed.attempt == 1:
             self.remove_checkpoints(record.trial.id)  # of a trial whose record was lost

@@ -240,3 +240,8 @@ def test_one_that_failed_is_begun_again_when_asked(store: RecordStore, record_of
     store.write(failed)
     begun = store.claim(failed.again())
     assert (begun.status, begun.attempt, begun.failures, begun.error) == ("running", 3, 0, None)
+
+
+def test_an_attempt_that_failed_still_counts_in_the_next(store: RecordStore, record_of: MakeRecord) -> None:
+    first = store.claim(record_of())
+    assert store.claim(first.model_copy(update={"failures": 1})).failures == 1

@@ -2,7 +2,7 @@
 
 Every fault is real: processes are killed, told to end, crash, hang; files are cut short; MLflow's server is killed and
 started again. `python benchmarks/faults.py` needs the test requirements, takes the better half of an hour on 2 cores,
-and prints the table of benchmarks/README.md.
+and prints a table of what each kind has cost.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from conftest import make_tiny_clip  # noqa: E402
 from driver import output, start  # noqa: E402
 from faulty import Fault, epochs_begun, log_of, plan  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
+from mlflow_server import Server  # noqa: E402
 from small import SMALL, outcomes  # noqa: E402
-from test_mlflow_faults import Server  # noqa: E402
 from upath import UPath  # noqa: E402
 
 from fpray.records import Record  # noqa: E402

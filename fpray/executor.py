@@ -148,7 +148,7 @@ class _Dealer(Searcher):
     def _take_back(self, claimed: Record, result: dict[str, Any]) -> None:
         if _STORAGE in result:
             raise StorageError(*result[_STORAGE])
-        record = AttemptStore(self._store.folder, claimed).attempt()
+        record = self._store.now(claimed)
         if record.status == "running":
             if not self._may_go_on():
                 self._schedule.again(record)  # it stopped because it was asked to
@@ -234,9 +234,10 @@ def _record_error(error: Exception, store: AttemptStore) -> None:
         error = next((e for e in error.worker_failures.values() if isinstance(e, ENDS)), error)
     if isinstance(error, StoppedError | SupersededError | StorageError):
         raise error
-    record = store.attempt()
-    hopeless = isinstance(error, TrainingError | UserError)
-    store.write(failed(record, told) if hopeless else record.model_copy(update={"error": told}))
+    if isinstance(error, TrainingError | UserError):
+        store.write(failed(store.attempt(), told))
+    else:
+        store.tell(told)
 
 
 def _clean_up(sweep: Sweep) -> None:
@@ -252,13 +253,9 @@ def _fit(record: Record, sweep: Sweep, folder: UPath, work: Work) -> None:
     resources = sweep.resources
     alone = resources.workers == 1
 
-    def tell(stack: str) -> None:
-        store = AttemptStore(folder, record)
-        store.write(store.attempt().model_copy(update={"error": stack}))
-
     def loop() -> None:
         torch.set_num_threads(max(1, int(resources.cpus)))
-        with Watchdog(resources.stall_seconds, tell) as watchdog:
+        with Watchdog(resources.stall_seconds, AttemptStore(folder, record).tell) as watchdog:
             signs = {"beat": watchdog.beat, "stop_asked": StopSign(folder).is_up}
             runtime = Runtime.alone(resources.gpus > 0, **signs) if alone else Runtime.of_worker_group(**signs)
             work(record, sweep, folder, runtime)

@@ -101,7 +101,7 @@ class RecordStore:
             The record of the attempt that has begun; or the trial's, if a process that outlived its command has
             finished the trial since `record` was read.
         """
-        known = self._known(record)
+        known = self.now(record)
         if known.status == "finished":
             return known
         if known.status == "running":  # else it has failed, and is to be tried again as `record` says
@@ -113,14 +113,14 @@ class RecordStore:
         # A process of the attempt before may have been frozen between its last look at the record and the rename of
         # a file that lies beside. Without that file the rename fails; only if it came before, the record is not ours.
         self.remove_parts(self.trial_folder(record.trial.id))
-        known = self._known(claimed)
+        known = self.now(claimed)
         if known.attempt != claimed.attempt:
             if known.status == "finished":
                 return known
             self.write(claimed)
         return claimed
 
-    def _known(self, record: Record) -> Record:
+    def now(self, record: Record) -> Record:
         """A trial's record as it is now; as it was where it is lost since."""
         try:
             return self.read(record.trial.id)
@@ -180,7 +180,11 @@ class AttemptStore(RecordStore):
 
     def attempt(self) -> Record:
         """The trial's record as it is now; of the attempt's begin where it was lost since."""
-        return self._known(self._begun)
+        return self.now(self._begun)
+
+    def tell(self, error: str) -> None:
+        """Write down why the attempt fails; whether the trial has failed is the command's to say."""
+        self.write(self.attempt().model_copy(update={"error": error}))
 
     def _still_newest(self) -> None:
         if self.attempt().attempt != self._begun.attempt:

@@ -154,7 +154,7 @@ def _complete(
     sign.take_down()  # of a command that was interrupted before this one
 
     def stop() -> None:
-        console.print("stopping: trials end the epoch they are in; again, and all ends at once", highlight=False)
+        tell("stopping: trials end the epoch they are in; again, and all ends at once", console)
         with contextlib.suppress(StorageError):  # then the trials that run now end before the command does
             sign.put_up()
 
@@ -180,7 +180,7 @@ def _complete(
     if not schedule.complete:
         if tracker is not None:
             tracker.leave()
-        console.print(_where_it_stands(schedule, sweep.train.epochs), highlight=False, soft_wrap=True)
+        tell(_where_it_stands(schedule, sweep.train.epochs), console)
         return interrupt.exit_code
     return _conclude(sweep, schedule.wanted(), folder, tracker)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -69,10 +69,7 @@ def train(
         batches.epoch = epoch
         method.train()
         losses = _train_epoch(stepper, batched, epoch, runtime)
-        if not all(math.isfinite(value) for value in losses.values()):
-            raise TrainingError(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
-        if not all(bool(weight.isfinite().all()) for weight in stepper.trained):  # the last step is in no loss
-            raise TrainingError(f"a weight is not finite after epoch {epoch + 1}; try a lower learning rate")
+        _check_finite(losses, stepper.trained, epoch)
         runtime.share_buffers(method)
         trained_at = time.monotonic()
         counts = _validate(method, validation, runtime, settings)
@@ -106,6 +103,13 @@ def _train_epoch(
         for name, loss in stepper.step(inputs, labels, lr_factor(step, total, stepper.settings)).items():
             sums[name] = sums.get(name, 0) + loss
     return {name: float(runtime.mean(value)) / len(batched) for name, value in sums.items()}
+
+
+def _check_finite(losses: Mapping[str, float], weights: Iterable[Tensor], epoch: int) -> None:
+    if not all(math.isfinite(value) for value in losses.values()):
+        raise TrainingError(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
+    if not all(bool(weight.isfinite().all()) for weight in weights):  # the last step is in no loss
+        raise TrainingError(f"a weight is not finite after epoch {epoch + 1}; try a lower learning rate")
 
 
 def _validate(method: TrainedMethod, splits: Sequence[Split], runtime: Runtime, settings: Train) -> dict[str, Count]:

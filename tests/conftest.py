@@ -58,6 +58,16 @@ def as_nobody() -> Iterator[None]:
             os.seteuid(0)
 
 
+class Evil:
+    """A pickle of it makes a file where it is unpickled."""
+
+    def __init__(self, trap: Path) -> None:
+        self.trap = trap
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        return open, (str(self.trap), "w")
+
+
 class SquareImages(LabelledImages):
     def __init__(self, pixels: np.ndarray, labels: list[int]) -> None:
         self.pixels, self.labels = pixels, labels

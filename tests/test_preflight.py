@@ -14,7 +14,7 @@ from typing import Any
 import open_clip
 import pytest
 import torch
-from conftest import TINY, as_nobody
+from conftest import TINY, Evil, as_nobody
 from huggingface_hub import constants
 from huggingface_hub.errors import OfflineModeIsEnabled
 from safetensors.torch import load_file
@@ -27,16 +27,6 @@ from fpray.preflight import causes, check_objectives, open_model, preflight
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 PICKLED = "open_clip_pytorch_model.bin"
-
-
-class Evil:
-    """A pickle of it makes a file where it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
-        return open, (str(self.path), "w")
 
 
 @pytest.fixture

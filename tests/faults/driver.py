@@ -29,13 +29,13 @@ _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(["driver"])
 
 
-def start(file: Path, moment: str = "", count: int = 0, **options: bool) -> ForkServerProcess:
+def start(file: Path, moment: str = "", count: int = 0) -> ForkServerProcess:
     """Start the command on a sweep file, in a process group of its own, as a terminal gives it one.
 
     It kills itself during the `count`th write of a record (`moment`: `write`), right after it (`written`), or at the
     `count`th batch for MLflow (`batch`: before it is sent; `batched`: when it has been).
     """
-    process = _FORKED.Process(target=_command, args=(file, moment, count, options))
+    process = _FORKED.Process(target=_command, args=(file, moment, count))
     process.start()
     return process
 
@@ -45,7 +45,7 @@ def output(file: Path) -> Path:
     return file.with_suffix(".out")
 
 
-def _command(file: Path, moment: str, count: int, options: dict[str, bool]) -> None:
+def _command(file: Path, moment: str, count: int) -> None:
     os.setsid()
     said = os.open(output(file), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
@@ -67,7 +67,7 @@ def _command(file: Path, moment: str, count: int, options: dict[str, bool]) -> N
     MlflowClient.log_batch = told_of
     try:
         with faulty.telling_of_writes(came):
-            sys.exit(sweep.run(read_sweep(file), None, work=faulty.work, **options))
+            sys.exit(sweep.run(read_sweep(file), None, work=faulty.work))
     except UserError as error:
         print(f"fpray: {error}", file=sys.stderr)
         sys.exit(2)
@@ -83,6 +83,5 @@ def start_trial(record: Record, file: Path) -> ForkServerProcess:
 def _trial(record: Record, file: Path) -> None:
     try:
         faulty.work(record, read_sweep(file), UPath(file.parent / "small"), Runtime.alone(gpu=False))
-        # Even if what it wrote last was in time, the next is not.
     except SupersededError:
         sys.exit(SUPERSEDED)

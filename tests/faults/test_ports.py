@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow_server import free_port
 
 from fpray.tracking import open_command
 
@@ -58,9 +59,7 @@ def listening(process: psutil.Process) -> dict[str, set[str]]:
 @pytest.fixture(scope="module", autouse=True)
 def mlflow_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psutil.Process]:
     """MLflow's pages, by the command that a sweep prints, on a free port; it starts while the other tests run."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     python, *call = shlex.split(open_command(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"))
     assert python == "python"
     with subprocess.Popen([sys.executable, *call, "--port", str(port), "--workers", "1"]) as server:

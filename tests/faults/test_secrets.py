@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import psutil
 import pytest
 import yaml
 from mlflow import MlflowClient
+from mlflow_server import free_port
 from typer.testing import CliRunner
 
 from fpray.errors import UserError
@@ -78,9 +78,7 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Iter
     """A small sweep, of a trial that ends well and one that fails, and the MLflow server that its address names."""
     folder = tmp_path_factory.mktemp("secrets")
     (folder / "left").mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     content = {
         "name": "small",
         "data": {"train_images": 80},

@@ -17,6 +17,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from conftest import Evil
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import save
@@ -35,16 +36,6 @@ from fpray.store import RecordStore
 from fpray.sweep import app
 from fpray.sweepfile import check_sweep, read_sweep
 from fpray.sweepfolder import settle
-
-
-class Evil:
-    """A pickle of it makes a file where it is unpickled."""
-
-    def __init__(self, trap: Path) -> None:
-        self.trap = trap
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
-        return open, (str(self.trap), "w")
 
 
 @pytest.fixture

@@ -182,3 +182,9 @@ def record_of() -> Callable[..., Record]:
         return Record(trial=trial, **{"started": 1.5} | fields)
 
     return make
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Path:
+    """The file that is there once anything has run."""
+    return tmp_path / "executed"

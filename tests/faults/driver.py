@@ -35,6 +35,7 @@ def start(file: Path, moment: str = "", count: int = 0) -> ForkServerProcess:
     It kills itself during the `count`th write of a record (`moment`: `write`), right after it (`written`), or at the
     `count`th batch for MLflow (`batch`: before it is sent; `batched`: when it has been).
     """
+    output(file).touch()  # there even where the process is killed before it says anything
     process = _FORKED.Process(target=_command, args=(file, moment, count))
     process.start()
     return process

@@ -6,7 +6,6 @@ The server is a real one. Between it and fpray lies a proxy that does to each ca
 from __future__ import annotations
 
 import contextlib
-import http.client
 import signal
 import subprocess
 import sys
@@ -14,13 +13,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow_proxy import HANG, LOST, REFUSED, Proxy, pass_on
 from mlflow_server import Server
 from upath import UPath
 
@@ -31,68 +30,6 @@ from fpray.report import make_report
 from fpray.store import RecordStore
 from fpray.sweepfile import check_sweep
 from fpray.tracking import Tracker
-
-LOST, HANG, REFUSED = "lost", "hang", "refused"
-Rule = Callable[[str], str | None]
-"""Says of a call (`POST runs/create`) what becomes of it: None if it goes through."""
-
-
-class Proxy(ThreadingHTTPServer):
-    """Passes calls on to a server, if `rule` doesn't say otherwise."""
-
-    daemon_threads = True
-
-    def __init__(self, server: Server) -> None:
-        super().__init__(("127.0.0.1", 0), _Call)
-        self.server, self.rule, self.over = server, _pass, threading.Event()
-        self.calls: list[str] = []
-        self.uri = f"http://127.0.0.1:{self.server_port}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def handle_error(self, *_: object) -> None:
-        """The client has given up, or the server is away."""
-
-
-def _pass(call: str) -> str | None:
-    return None
-
-
-class _Call(BaseHTTPRequestHandler):
-    server: Proxy
-
-    def handle_one_request(self) -> None:
-        self.raw_requestline = self.rfile.readline()
-        self.close_connection = True
-        if not self.raw_requestline or not self.parse_request():
-            return
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        call = f"{self.command} {self.path.partition('?')[0].partition('/mlflow')[2].lstrip('/')}"
-        self.server.calls.append(call)
-        fate = self.server.rule(call)
-        if fate == HANG:
-            self.server.over.wait()
-        elif fate == REFUSED:
-            self.send_error(503)
-        else:
-            answer, content = self._forward(body)
-            if fate != LOST:
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.getheader("Content-Type", "application/json"))
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-    def _forward(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.server.port, timeout=60)
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
-        connection.request(self.command, self.path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
-        return answer, content
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -338,7 +275,7 @@ def test_a_server_that_hangs_is_waited_for_with_a_word_and_not_for_ever(
     problem = tracker.close(report, files, lambda line: signal.raise_signal(signal.SIGINT))
     assert problem == f"MLflow at {proxy.uri} is behind (interrupted); the same command catches it up"
     # And again, when the server is well.
-    proxy.rule = _pass
+    proxy.rule = pass_on
     tracker = tracker_of(sweep, tmp_path, proxy.uri)
     for record in records:
         tracker.note(record)

@@ -6,7 +6,8 @@ import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,53 +66,61 @@ def test_damaged_files_cost_what_was_in_them_alone(undisturbed: Path, tmp_path: 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 12 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", tmp_path], check=True)
     yield tmp_path
     subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
-def fill(disk: Path) -> Path:
-    """Leave no room on a disk."""
+@contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """There is no room."""
     ballast = disk / "ballast"
     with pytest.raises(OSError) as caught, ballast.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
     assert caught.value.errno == errno.ENOSPC
-    return ballast
+    yield
+    ballast.unlink()
 
 
-def test_a_full_disk_ends_the_command_and_no_trial(
-    undisturbed: Path, disk: Path, tmp_path_factory: pytest.TempPathFactory, tiny_clip: str
+@contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    """Nothing can be written: the folder lies read-only over itself (while files are open, a remount is refused)."""
+    subprocess.run(["mount", "--bind", disk, disk], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", disk], check=True)
+    yield
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.parametrize(("trouble", "why"), [(full, "no space left on device"), (read_only, "read-only file system")])
+def test_a_disk_that_takes_nothing_ends_the_command_and_no_trial(
+    trouble: Callable[[Path], AbstractContextManager[None]],
+    why: str,
+    undisturbed: Path,
+    disk: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_clip: str,
 ) -> None:
     beside = tmp_path_factory.mktemp("beside")  # the file and what the command says are not on that disk
     file = beside / "sweep.yaml"
     shutil.copy(write_sweep(disk, tiny_clip, **LONG), file)
+    on_disk = disk / "sweep.yaml"
 
-    def told(code: int | None, said: str, why: str) -> None:
-        assert code == 2, said
-        last = said.strip().splitlines()[-1]
-        assert last.startswith("fpray: storage: can't write to '"), said
-        assert why in last
-        assert "Traceback" not in said
-        assert {r.status for r in records(disk / "sweep.yaml").values()} <= {"running", "finished"}
-
-    epochs = begun(disk / "sweep.yaml")
-    for break_it, mend_it, why in (
-        (lambda: fill(disk), lambda: (disk / "ballast").unlink(), "no space left on device"),
-    ):
-        with driver(file) as process:
-            assert wait_for(process, lambda so_far=epochs: begun(disk / "sweep.yaml") > so_far + 2), output(
-                file
-            ).read_text()
-            break_it()
-            told(*ended(process, file), why)
-        told(*to_the_end(file), why)  # nor does it start
-        mend_it()
-        epochs = begun(disk / "sweep.yaml")
+    with driver(file) as process:
+        assert wait_for(process, lambda: begun(on_disk) > 2), output(file).read_text()
+        with trouble(disk):
+            for code, said in (ended(process, file), to_the_end(file)):  # in the middle; and it doesn't start
+                assert code == 2, said
+                last = said.strip().splitlines()[-1]
+                assert last.startswith("fpray: storage: can't write to '"), said
+                assert why in last
+                assert "Traceback" not in said
+                assert {r.status for r in records(on_disk).values()} <= {"running", "finished"}
     code, said = to_the_end(file)
     assert code == 0, said
-    ours, expected = records(disk / "sweep.yaml"), records(undisturbed)
-    assert outcomes(ours.values()) == outcomes(expected.values())
+    assert outcomes(records(on_disk).values()) == outcomes(records(undisturbed).values())
 
 
 def test_no_room_for_the_weights_is_not_the_trials_fault(tmp_path: Path, tiny_clip: str) -> None:

@@ -204,7 +204,7 @@ def test_what_lies_beside_the_trials_is_left_alone(store: RecordStore, tmp_path:
 # Data.
 
 
-def test_what_else_is_in_shards_is_not_unpickled(trap: Path, tmp_path: Path) -> None:
+def test_what_else_is_in_and_beside_shards_is_not_unpickled(trap: Path, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "PNG")
     evil = pickle.dumps(Evil(trap))
@@ -217,6 +217,7 @@ def test_what_else_is_in_shards_is_not_unpickled(trap: Path, tmp_path: Path) -> 
                 info = tarfile.TarInfo(name)
                 info.size = len(content)
                 shard.addfile(info, io.BytesIO(content))
+        np.savez(tmp_path / f"{part}.tar.index.npz", stamp=np.array([Evil(trap)], object))
     data = {
         "layout": "webdataset",
         "id": {"train": f"{tmp_path}/train.tar", "test": f"{tmp_path}/test.tar"},

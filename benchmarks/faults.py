@@ -40,7 +40,7 @@ TRIALS, EPOCHS = 6, 3
 CUT, SERVER = "newest checkpoint cut short", "MLflow's server killed"
 IN_TRIALS = {"kill": 20, "kill during a write": 20, "kill after a write": 20, "crash": 20, "hang": 20}
 TO_THE_COMMAND = {
-    "SIGKILL": 20,  # and as many checkpoints, or more, are cut short in between
+    "SIGKILL": 25,  # and about as many checkpoints are cut short in between
     "SIGKILL during a write": 10,
     "SIGKILL at an MLflow batch": 10,
     "Ctrl-C": 10,
@@ -100,6 +100,7 @@ class Campaign:
         ends = Counter(words[1].partition("#")[0] for words in log if words[0] == "end")
         now = outcomes(found)
         sweep = Tally(
+            faults=sum(kinds.values()),
             sweeps=1,
             completed=int(now == self.expected),
             lost=sum(now.get(id) != outcome for id, outcome in self.expected.items()),
@@ -109,9 +110,8 @@ class Campaign:
         )
         kind = " + ".join(sorted(kinds))
         tally = self.tallies.setdefault(kind, Tally())
-        tally.faults += sum(kinds.values())
-        for name in ("sweeps", "completed", "lost", "twice", "epochs", "duplicates"):
-            setattr(tally, name, getattr(tally, name) + getattr(sweep, name))
+        for name, count in vars(sweep).items():
+            setattr(tally, name, getattr(tally, name) + count)
         print(f"{time.strftime('%H:%M:%S')} {dict(kinds)}: {sweep}", flush=True)
 
     def faults_in_trials(self, kind: str, count: int) -> None:
@@ -148,7 +148,7 @@ class Campaign:
         """Whether the command was ended before it came to its end."""
         before = len(log_of(file.parent / "small"))
         moments = {"SIGKILL during a write": "write", "SIGKILL at an MLflow batch": "batch"}
-        process = start(file, moments.get(kind, ""), self.chance.randint(1, 2))
+        process = start(file, moments.get(kind, ""), self.chance.randint(1, 5))
         if kind not in moments:
             while len(log_of(file.parent / "small")) == before and process.is_alive():
                 process.join(0.02)
@@ -209,10 +209,10 @@ def duplicates(uri: str) -> int:
 
 
 def table(tallies: dict[str, Tally]) -> str:
-    columns = ["faults", "sweeps", "completed", "lost", "twice", "epochs", "duplicates"]
     head = ["faults", "sweeps", "completed", "trials lost", "trials done twice", "epochs redone", "MLflow duplicates"]
-    rows = [[kind, *(str(getattr(tally, name)) for name in columns)] for kind, tally in tallies.items()]
-    rows.append(["**all**", *(str(sum(getattr(tally, name) for tally in tallies.values())) for name in columns)])
+    counts = {kind: list(vars(tally).values()) for kind, tally in tallies.items()}
+    counts["**all**"] = [sum(column) for column in zip(*counts.values(), strict=True)]
+    rows = [[kind, *map(str, row)] for kind, row in counts.items()]
     lines = [["what happened", *head], ["---"] * (len(head) + 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

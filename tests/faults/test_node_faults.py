@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import ray
+import torch
 from faulty import Fault, epochs_begun, log_of, plan, work
 from ray._raylet import GcsClient
 from ray.cluster_utils import Cluster
@@ -16,20 +18,22 @@ from small import SMALL, outcomes
 from upath import UPath
 
 from fpray.config import Sweep
-from fpray.executor import execute
+from fpray.executor import Work, execute
 from fpray.records import Record
+from fpray.runtime import Runtime
 from fpray.schedule import Schedule
 from fpray.store import RecordStore
 from fpray.sweepfile import check_sweep
 
+NODE = {"num_cpus": 1, "num_gpus": 1}
 HEALTH = {"health_check_period_ms": 500, "health_check_failure_threshold": 3, "health_check_timeout_ms": 2000}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A head that gives no CPUs away, and two nodes with one each."""
+    """A head that gives no CPUs away, and two nodes with one each, and with a GPU that only Ray believes in."""
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": HEALTH})
-    made.nodes = [made.add_node(num_cpus=1) for _ in range(2)]
+    made.nodes = [made.add_node(**NODE) for _ in range(2)]
     ray.init(address=made.address, log_to_driver=False, logging_level="error")
     yield made
     ray.shutdown()
@@ -46,21 +50,30 @@ def small(tiny_clip: str) -> Callable[..., Sweep]:
     return make
 
 
-def run(sweep: Sweep, folder: Path) -> dict[str, Record]:
+def run(sweep: Sweep, folder: Path, work: Work = work) -> dict[str, Record]:
     execute(Schedule(sweep, []), sweep, UPath(folder), 2 // sweep.resources.workers, lambda record: None, work)
     return {record.trial.id: record for record in RecordStore(UPath(folder)).read_all()}
+
+
+def on_no_gpu(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
+    """The trial of a sweep that asks Ray for a GPU, on the CPU."""
+    work(record, sweep, folder, dataclasses.replace(runtime, device=torch.device("cpu")))
 
 
 def test_a_killed_worker_of_two(cluster: Cluster, small: Callable[..., Sweep], tmp_path: Path) -> None:
     sweep = small(1, 3, resources={"workers": 2})
     (whole,) = run(sweep, tmp_path / "whole").values()
-    faults = {"full-000#1": Fault("kill", "beat", 10, rank=1), "full-000#2": Fault("kill", "write", 4)}
+    # Before a report, in the second epoch; while the checkpoint of one is written; right after the record of one.
+    faults = {
+        "full-000#1": Fault("kill", "beat", 10, rank=1),
+        "full-000#2": Fault("kill", "write", 4),
+        "full-000#3": Fault("kill", "written", 3),
+    }
     plan(tmp_path / "killed", faults)
     (killed,) = run(sweep, tmp_path / "killed").values()
-    assert [words[1] for words in log_of(tmp_path / "killed") if words[0] == "fault"] == ["kill", "kill"]
-    assert (killed.status, killed.attempt) == ("finished", 3), killed.error
-    for ours, expected in zip(killed.history, whole.history, strict=True):
-        assert ours.losses == pytest.approx(expected.losses, rel=1e-4)
+    assert [words[1] for words in log_of(tmp_path / "killed") if words[0] == "fault"] == ["kill"] * 3
+    assert (killed.status, killed.attempt) == ("finished", 4), killed.error
+    assert outcomes([killed]) == outcomes([whole])
     assert epochs_begun(tmp_path / "killed")["full-000"] <= 3 + len(faults)
 
 
@@ -76,8 +89,8 @@ def test_a_worker_of_two_whose_loss_is_not_finite_is_not_tried_again(
 def test_a_node_that_goes_and_one_that_comes_and_one_that_is_drained(
     cluster: Cluster, small: Callable[..., Sweep], tmp_path: Path
 ) -> None:
-    sweep = small(4, 20)
-    whole, folder = run(sweep, tmp_path / "whole"), tmp_path / "disturbed"
+    sweep = small(4, 20, resources={"gpus": 1})
+    whole, folder = run(sweep, tmp_path / "whole", on_no_gpu), tmp_path / "disturbed"
     nodes = list(cluster.nodes)
     client = GcsClient(address=cluster.address)
 
@@ -90,17 +103,17 @@ def test_a_node_that_goes_and_one_that_comes_and_one_that_is_drained(
             running.join(0.05)
 
     # Ray makes and removes nodes in the main thread only.
-    running = threading.Thread(target=run, args=(sweep, folder), daemon=True)
+    running = threading.Thread(target=run, args=(sweep, folder, on_no_gpu), daemon=True)
     running.start()
     wait_for(6)
     cluster.remove_node(nodes[0], allow_graceful=False)
-    cluster.add_node(num_cpus=1)
+    cluster.add_node(**NODE)
     wait_for(45)
     # A preemption notice, as a cloud gives it: the node goes soon after.
     reason = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
     client.drain_node(nodes[1].node_id, reason, "preemption", 0)
     cluster.remove_node(nodes[1], allow_graceful=False)
-    cluster.add_node(num_cpus=1)
+    cluster.add_node(**NODE)
     running.join(240)
     assert not running.is_alive()
     records = {record.trial.id: record for record in RecordStore(UPath(folder)).read_all()}

@@ -148,7 +148,7 @@ class Campaign:
         """Whether the command was ended before it came to its end."""
         before = len(log_of(file.parent / "small"))
         moments = {"SIGKILL during a write": "write", "SIGKILL at an MLflow batch": "batch"}
-        process = start(file, moments.get(kind, ""), self.chance.randint(1, 5))
+        process = start(file, None, moments.get(kind, ""), self.chance.randint(1, 5))
         if kind not in moments:
             while len(log_of(file.parent / "small")) == before and process.is_alive():
                 process.join(0.02)

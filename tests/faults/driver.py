@@ -6,12 +6,15 @@ import multiprocessing
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import faulty
 from mlflow import MlflowClient
+from ray.cluster_utils import Cluster
 from upath import UPath
 
 import fpray.executor
@@ -29,14 +32,24 @@ _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(["driver"])
 
 
-def start(file: Path, moment: str = "", count: int = 0) -> ForkServerProcess:
+@contextmanager
+def standing_ray() -> Iterator[str]:
+    """The address of a Ray with two CPUs that commands may join and leave, which is quicker than to start one each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    try:
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+def start(file: Path, address: str | None = None, moment: str = "", count: int = 0) -> ForkServerProcess:
     """Start the command on a sweep file, in a process group of its own, as a terminal gives it one.
 
     It kills itself during the `count`th write of a record (`moment`: `write`), right after it (`written`), or at the
     `count`th batch for MLflow (`batch`: before it is sent; `batched`: when it has been).
     """
     output(file).touch()  # there even where the process is killed before it says anything
-    process = _FORKED.Process(target=_command, args=(file, moment, count))
+    process = _FORKED.Process(target=_command, args=(file, address, moment, count))
     process.start()
     return process
 
@@ -46,7 +59,7 @@ def output(file: Path) -> Path:
     return file.with_suffix(".out")
 
 
-def _command(file: Path, moment: str, count: int) -> None:
+def _command(file: Path, address: str | None, moment: str, count: int) -> None:
     os.setsid()
     said = os.open(output(file), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
@@ -68,7 +81,7 @@ def _command(file: Path, moment: str, count: int) -> None:
     MlflowClient.log_batch = told_of
     try:
         with faulty.telling_of_writes(came):
-            sys.exit(sweep.run(read_sweep(file), None, work=faulty.work))
+            sys.exit(sweep.run(read_sweep(file), address, work=faulty.work))
     except UserError as error:
         print(f"fpray: {error}", file=sys.stderr)
         sys.exit(2)

@@ -18,9 +18,9 @@ from fpray.store import RecordStore
 
 
 @contextmanager
-def driver(file: Path, moment: str = "", count: int = 0) -> Iterator[ForkServerProcess]:
+def driver(file: Path, address: str | None = None, moment: str = "", count: int = 0) -> Iterator[ForkServerProcess]:
     """The command, see `start`; killed if the test leaves it."""
-    process = start(file, moment, count)
+    process = start(file, address, moment, count)
     try:
         yield process
     finally:
@@ -36,8 +36,8 @@ def ended(process: ForkServerProcess, file: Path, seconds: float = 200) -> tuple
     return process.exitcode, said
 
 
-def to_the_end(file: Path) -> tuple[int | None, str]:
-    with driver(file) as process:
+def to_the_end(file: Path, address: str | None = None) -> tuple[int | None, str]:
+    with driver(file, address) as process:
         return ended(process, file)
 
 

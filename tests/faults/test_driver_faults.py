@@ -6,12 +6,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import SUPERSEDED, output, start_trial
+from driver import SUPERSEDED, output, standing_ray, start_trial
 from faulty import Fault, epochs_begun, log_of, plan
 from following import begun, driver, ended, points, records, to_the_end, wait_for
 from small import SMALL, outcomes, write_sweep
@@ -36,14 +36,20 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Call
 
 
 @pytest.fixture(scope="module")
-def undisturbed(sweep_file: Callable[..., Path]) -> Path:
+def address() -> Iterator[str]:
+    with standing_ray() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def undisturbed(address: str, sweep_file: Callable[..., Path]) -> Path:
     file = sweep_file("undisturbed")
-    code, said = to_the_end(file)
+    code, said = to_the_end(file, address)
     assert code == 0, said
     return file
 
 
-def test_killed_twenty_times_it_ends_the_same(undisturbed: Path, sweep_file: Callable[..., Path]) -> None:
+def test_killed_twenty_times_it_ends_the_same(address: str, undisturbed: Path, sweep_file: Callable[..., Path]) -> None:
     file, seed = sweep_file("killed"), random.randrange(10**6)
     print(f"seed {seed}")
     chance, whole = random.Random(seed), records(undisturbed)
@@ -51,13 +57,13 @@ def test_killed_twenty_times_it_ends_the_same(undisturbed: Path, sweep_file: Cal
     killed = 0
     for number in range(KILLS):
         moment, count = "", 0
+        at_start = number % 5 in (0, 4)  # from the first line to the middle of a trial, the start of Ray between them
         if number % 5 == 1:
             moment, count = chance.choice(["write", "written"]), chance.randint(1, 2)
         elif number % 5 == 3:
             moment, count = chance.choice(["batch", "batched"]), chance.randint(1, 2)
-        with driver(file, moment, count) as process:
+        with driver(file, None if at_start else address, moment, count) as process:
             if not moment:
-                at_start = number % 5 in (0, 4)  # from the first line to the middle of a trial; else, in a trial
                 before = len(log_of(file.parent / "small"))
                 if not at_start:
                     wait_for(process, lambda seen=before: len(log_of(file.parent / "small")) > seen)
@@ -71,7 +77,7 @@ def test_killed_twenty_times_it_ends_the_same(undisturbed: Path, sweep_file: Cal
             assert path.read_bytes() == content, "a trial that had ended was touched"
         done = [file.parent / "small" / "trials" / id / "record.json" for id, r in records(file).items() if r.ended]
         kept |= {path: path.read_bytes() for path in done}
-    code, said = to_the_end(file)
+    code, said = to_the_end(file, address)
     assert code == 0, said
     print(f"{killed} kills")
     assert outcomes(records(file).values()) == outcomes(whole.values())
@@ -84,7 +90,7 @@ def test_killed_twenty_times_it_ends_the_same(undisturbed: Path, sweep_file: Cal
 LONG = {"train": SMALL["train"] | {"epochs": 16}, "methods": {"full": {"trials": 2}}}
 
 
-def test_signals(sweep_file: Callable[..., Path]) -> None:
+def test_signals(address: str, sweep_file: Callable[..., Path]) -> None:
     file, expected = sweep_file("signals", **LONG), sweep_file("unsignalled", **LONG)
     # Ctrl-C goes to the whole group, Ray's processes too.
     with driver(file) as process:
@@ -103,7 +109,7 @@ def test_signals(sweep_file: Callable[..., Path]) -> None:
         kept = [path.name for path in (file.parent / "small" / "trials" / id / "checkpoint").iterdir()]
         assert f"epoch-{len(record.history):04d}.safetensors" in kept
 
-    with driver(file) as process:
+    with driver(file, address) as process:
         so_far = begun(file)
         assert wait_for(process, lambda: begun(file) > so_far + 2)
         os.kill(process.pid, signal.SIGTERM)
@@ -123,7 +129,7 @@ def test_signals(sweep_file: Callable[..., Path]) -> None:
     assert "ended at once; the same command goes on from the last checkpoints" in said or "interrupted: " in said
 
     for sweep in (file, expected):
-        code, said = to_the_end(sweep)
+        code, said = to_the_end(sweep, address)
         assert code == 0, said
     assert outcomes(records(file).values()) == outcomes(records(expected).values())
     # Only the third interruption, at once, could cost an epoch of each of the two trials that ran.

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from driver import output
+from driver import output, standing_ray
 from faulty import Fault, plan
 from following import begun, driver, ended, points, records, to_the_end, wait_for
 from small import SMALL, outcomes, write_sweep
@@ -21,14 +21,22 @@ LONG = {"train": SMALL["train"] | {"epochs": EPOCHS}, "methods": {"full": {"tria
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Path:
+def address() -> Iterator[str]:
+    with standing_ray() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def undisturbed(address: str, tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Path:
     file = write_sweep(tmp_path_factory.mktemp("undisturbed"), tiny_clip, **LONG)
-    code, said = to_the_end(file)
+    code, said = to_the_end(file, address)
     assert code == 0, said
     return file
 
 
-def test_damaged_files_cost_what_was_in_them_alone(undisturbed: Path, tmp_path: Path, tiny_clip: str) -> None:
+def test_damaged_files_cost_what_was_in_them_alone(
+    address: str, undisturbed: Path, tmp_path: Path, tiny_clip: str
+) -> None:
     file = write_sweep(tmp_path, tiny_clip, **LONG)
     trials = tmp_path / "small" / "trials"
 
@@ -36,7 +44,7 @@ def test_damaged_files_cost_what_was_in_them_alone(undisturbed: Path, tmp_path: 
         return sorted((trials / trial / "checkpoint").glob("epoch-*.safetensors"))
 
     # The first two have ended, the others are in the middle.
-    with driver(file) as process:
+    with driver(file, address) as process:
         half_way = ("full-002", "full-003")
         assert wait_for(process, lambda: all(len(kept(t)) == 2 and kept(t)[-1].stem > "epoch-0002" for t in half_way))
         process.kill()
@@ -51,7 +59,7 @@ def test_damaged_files_cost_what_was_in_them_alone(undisturbed: Path, tmp_path: 
     untouched = {path: path.read_bytes() for path in (trials / "full-001").iterdir()}
     before = begun(file)
 
-    code, said = to_the_end(file)
+    code, said = to_the_end(file, address)
     assert code == 0, said
     assert f"warning: '{record}' is damaged; the trial runs again" in said
     assert said.count("warning: ") == 1
@@ -98,6 +106,7 @@ def read_only(disk: Path) -> Iterator[None]:
 def test_a_disk_that_takes_nothing_ends_the_command_and_no_trial(
     trouble: Callable[[Path], AbstractContextManager[None]],
     why: str,
+    address: str,
     undisturbed: Path,
     disk: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -108,38 +117,38 @@ def test_a_disk_that_takes_nothing_ends_the_command_and_no_trial(
     shutil.copy(write_sweep(disk, tiny_clip, **LONG | {"methods": {"full": {"trials": 2}}}), file)
     on_disk = disk / "sweep.yaml"
 
-    with driver(file) as process:
+    with driver(file, address) as process:
         assert wait_for(process, lambda: begun(on_disk) > 2), output(file).read_text()
         with trouble(disk):
-            for code, said in (ended(process, file), to_the_end(file)):  # in the middle; and it doesn't start
+            for code, said in (ended(process, file), to_the_end(file, address)):  # in the middle; and it doesn't start
                 assert code == 2, said
                 last = said.strip().splitlines()[-1]
                 assert last.startswith("fpray: storage: can't write to '"), said
                 assert why in last
                 assert "Traceback" not in said
                 assert {r.status for r in records(on_disk).values()} <= {"running", "finished"}
-    code, said = to_the_end(file)
+    code, said = to_the_end(file, address)
     assert code == 0, said
     whole = outcomes(records(undisturbed).values())
     assert outcomes(records(on_disk).values()) == {id: whole[id] for id in ("full-000", "full-001")}
 
 
-def test_no_room_for_the_weights_is_not_the_trials_fault(tmp_path: Path, tiny_clip: str) -> None:
+def test_no_room_for_the_weights_is_not_the_trials_fault(address: str, tmp_path: Path, tiny_clip: str) -> None:
     file = write_sweep(tmp_path, tiny_clip, methods={"full": {"trials": 1}})
     plan(tmp_path / "small", {"full-000#1": Fault("fill_the_disk", "write", 8)})
-    code, said = to_the_end(file)
+    code, said = to_the_end(file, address)
     assert code == 2, said
     assert said.strip().endswith(
         "fpray: storage: can't write to 'a file of the trial': no space left on device; mend that, and the same "
         "command goes on from here"
     )
     assert records(file)["full-000"].status == "running"
-    assert to_the_end(file)[0] == 0
+    assert to_the_end(file, address)[0] == 0
     assert begun(file) == SMALL["train"]["epochs"]  # only the weights were left to write
 
 
 def test_a_lost_loader_process_and_a_loss_that_is_not_finite(
-    tmp_path_factory: pytest.TempPathFactory, tiny_clip: str
+    address: str, tmp_path_factory: pytest.TempPathFactory, tiny_clip: str
 ) -> None:
     files: list[Path] = []
     for name, fault in (("whole", {}), ("lost", {"full-000#1": Fault("lose_a_loader", "beat", 10)})):
@@ -147,7 +156,7 @@ def test_a_lost_loader_process_and_a_loss_that_is_not_finite(
         methods = {"full": {"trials": 1}, "l2": {"trials": 1, "lr": 1e30}}
         files.append(write_sweep(folder, tiny_clip, methods=methods, resources={"loader_workers": 1}))
         plan(folder / "small", fault)
-        code, said = to_the_end(files[-1])
+        code, said = to_the_end(files[-1], address)
         assert code == 1, said
         assert "failed: l2-000: fpray.train.TrainingError: " in said
     whole, lost = (records(file) for file in files)

@@ -94,7 +94,7 @@ def test_signals(address: str, sweep_file: Callable[..., Path]) -> None:
     file, expected = sweep_file("signals", **LONG), sweep_file("unsignalled", **LONG)
     # Ctrl-C goes to the whole group, Ray's processes too.
     with driver(file) as process:
-        assert wait_for(process, lambda: begun(file) > 3)
+        assert wait_for(process, lambda: len(epochs_begun(file.parent / "small")) == 2 and begun(file) > 3)
         os.killpg(process.pid, signal.SIGINT)
         code, said = ended(process, file)
     assert code == 130, said

@@ -25,7 +25,6 @@ EPOCHS = 3
 # checkpoint and record; then the weights, what was right and wrong, and the record.
 IN_EPOCH_2, CHECKPOINT_2, RECORD_2, WEIGHTS, LAST_RECORD = 10, 4, 5, 8, 10
 ONCE = {
-    "full-000#1": Fault("kill", "beat", IN_EPOCH_2),
     "full-001#1": Fault("kill", "write", CHECKPOINT_2),
     "full-002#1": Fault("kill", "write", RECORD_2),
     "full-003#1": Fault("kill", "written", RECORD_2),
@@ -34,12 +33,13 @@ ONCE = {
     "full-006#1": Fault("kill", "write", LAST_RECORD),
     "full-007#1": Fault("kill", "written", LAST_RECORD),
     "full-008#1": Fault("kill", "beat", 1),
+    "full-010#1": Fault("kill", "beat", IN_EPOCH_2),
 }
 HOPELESS = {
+    "full-000#1": Fault("hang", "beat", IN_EPOCH_2),  # the first, so that others run while it does nothing
+    "full-000#2": Fault("hang", "beat", 1),
     "full-009#1": Fault("crash", "beat", IN_EPOCH_2),
     "full-009#2": Fault("crash", "beat", 1),
-    "full-010#1": Fault("hang", "beat", IN_EPOCH_2),
-    "full-010#2": Fault("hang", "beat", 1),
     "full-011#1": Fault("run_out_of_memory", "beat", IN_EPOCH_2),
 }
 
@@ -109,7 +109,7 @@ def test_what_ended_is_not_done_twice(disturbed: Ended) -> None:
     """A process that was killed right after it wrote its end has ended."""
     attempts = {id: record.attempt for id, record in disturbed.records.items()}
     assert attempts["full-007"] == 1
-    assert {attempts[f"full-{n:03d}"] for n in (0, 1, 2, 3, 4, 5, 6, 8)} == {2}
+    assert {attempts[f"full-{n:03d}"] for n in (1, 2, 3, 4, 5, 6, 8, 10)} == {2}
 
 
 def test_a_fault_costs_one_epoch_at_most(disturbed: Ended) -> None:
@@ -128,7 +128,7 @@ def test_a_trial_that_always_crashes_has_failed_with_its_traceback(disturbed: En
 
 
 def test_a_hang_is_ended_tried_once_more_and_fails_with_its_stack(disturbed: Ended) -> None:
-    record = disturbed.records["full-010"]
+    record = disturbed.records["full-000"]
     assert (record.status, record.attempt) == ("failed", 2)
     assert "in hang\n" in str(record.error)
     assert "no sign of life for 12 seconds" in str(record.error)
@@ -143,10 +143,10 @@ def test_a_lack_of_memory_is_not_tried_again(disturbed: Ended) -> None:
 def test_the_sweep_ends_with_a_list_of_what_failed(disturbed: Ended) -> None:
     assert disturbed.code == 1
     for line in (
-        "full-000 is tried again from epoch 2: its process died",
+        "full-010 is tried again from epoch 2: its process died",
         "full-004 is tried again from epoch 2: ValueError: this attempt can't",
         "failed: full-009: ValueError: this attempt can't",
-        "failed: full-010: no sign of life for 12 seconds; it stood there",
+        "failed: full-000: no sign of life for 12 seconds; it stood there",
         "the same command with --retry-failed tries them again",
     ):
         assert line in disturbed.said, disturbed.said
@@ -164,7 +164,7 @@ def mlflow_runs(ended: Ended) -> dict[str, tuple[str, str]]:
 def test_mlflow_shows_what_failed(disturbed: Ended) -> None:
     runs = mlflow_runs(disturbed)
     failed = {id for id, (status, _) in runs.items() if status == "FAILED"}
-    assert failed == {"small", "full-009", "full-010", "full-011"}
+    assert failed == {"small", "full-000", "full-009", "full-011"}
     assert "ValueError: this attempt can't" in runs["full-009"][1]
 
 
@@ -182,5 +182,5 @@ def test_failed_trials_are_tried_again_when_asked(undisturbed: Ended, disturbed:
     assert run(disturbed.sweep, None, retry_failed=True, work=work) == 0
     assert outcomes(disturbed.records.values()) == outcomes(undisturbed.records.values())
     after = {id: record.attempt for id, record in disturbed.records.items()}
-    assert {id for id in after if after[id] != before[id]} == {"full-009", "full-010", "full-011"}
+    assert {id for id in after if after[id] != before[id]} == {"full-000", "full-009", "full-011"}
     assert set(mlflow_runs(disturbed).values()) == {("FINISHED", "")}

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from driver import output, standing_ray
-from faulty import Fault, plan
+from faulty import Fault, epochs_begun, plan
 from following import begun, driver, ended, points, records, to_the_end, wait_for
 from small import SMALL, outcomes, write_sweep
 
-EPOCHS = 8
+EPOCHS = 6
 LONG = {"train": SMALL["train"] | {"epochs": EPOCHS}, "methods": {"full": {"trials": 4}}}
 
 
@@ -148,20 +148,17 @@ def test_no_room_for_the_weights_is_not_the_trials_fault(address: str, tmp_path:
 
 
 def test_a_lost_loader_process_and_a_loss_that_is_not_finite(
-    address: str, tmp_path_factory: pytest.TempPathFactory, tiny_clip: str
+    address: str, undisturbed: Path, tmp_path: Path, tiny_clip: str
 ) -> None:
-    files: list[Path] = []
-    for name, fault in (("whole", {}), ("lost", {"full-000#1": Fault("lose_a_loader", "beat", 10)})):
-        folder = tmp_path_factory.mktemp(name)
-        methods = {"full": {"trials": 1}, "l2": {"trials": 1, "lr": 1e30}}
-        files.append(write_sweep(folder, tiny_clip, methods=methods, resources={"loader_workers": 1}))
-        plan(folder / "small", fault)
-        code, said = to_the_end(files[-1], address)
-        assert code == 1, said
-        assert "failed: l2-000: fpray.train.TrainingError: " in said
-    whole, lost = (records(file) for file in files)
-    assert outcomes([lost["full-000"]]) == outcomes([whole["full-000"]])
-    assert (whole["full-000"].attempt, lost["full-000"].attempt) == (1, 2)
-    assert (lost["l2-000"].status, lost["l2-000"].attempt) == ("failed", 1)
-    assert "is not finite" in str(lost["l2-000"].error)
-    assert begun(files[1]) - begun(files[0]) == 1
+    methods = {"full": {"trials": 1}, "l2": {"trials": 1, "lr": 1e30}}
+    file = write_sweep(tmp_path, tiny_clip, **LONG | {"methods": methods, "resources": {"loader_workers": 1}})
+    plan(tmp_path / "small", {"full-000#1": Fault("lose_a_loader", "beat", 10)})
+    code, said = to_the_end(file, address)
+    assert code == 1, said
+    assert "failed: l2-000: fpray.train.TrainingError: " in said
+    lost, bad = (records(file)[id] for id in ("full-000", "l2-000"))
+    assert outcomes([lost]) == outcomes([records(undisturbed)["full-000"]])  # which had no loader processes
+    assert (lost.attempt, bad.status, bad.attempt) == (2, "failed", 1)
+    assert "is not finite" in str(bad.error)
+    begun = epochs_begun(tmp_path / "small")
+    assert (begun["full-000"], begun["l2-000"]) == (EPOCHS + 1, 1)

@@ -176,6 +176,7 @@ class Campaign:
             server = Server(file.parent)
             file = self.new_sweep("tracked", tracking={"uri": server.uri})
             server.start()
+            server.wait()  # killed while it makes its own database, MLflow can't open that any more
             process, kills = start(file), 0
             while process.is_alive():
                 process.join(self.chance.uniform(2, 8))

@@ -40,7 +40,7 @@ TRIALS, EPOCHS = 6, 3
 CUT, SERVER = "newest checkpoint cut short", "MLflow's server killed"
 IN_TRIALS = {"kill": 20, "kill during a write": 20, "kill after a write": 20, "crash": 20, "hang": 20}
 TO_THE_COMMAND = {
-    "SIGKILL": 25,  # and about as many checkpoints are cut short in between
+    "SIGKILL": 25,  # and newest checkpoints are cut short in between
     "SIGKILL during a write": 10,
     "SIGKILL at an MLflow batch": 10,
     "Ctrl-C": 10,

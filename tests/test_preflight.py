@@ -109,8 +109,8 @@ def test_a_damaged_folder_is_said_in_one_sentence(damage: str, folder: Path) -> 
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_pickle_with_code_is_not_run(zipped: bool, folder: Path, tmp_path: Path) -> None:
-    state, trap = load_file(folder / WEIGHTS), tmp_path / "executed"
+def test_a_pickle_with_code_is_not_run(zipped: bool, folder: Path, trap: Path) -> None:
+    state = load_file(folder / WEIGHTS)
     (folder / WEIGHTS).unlink()
     content = {"state_dict": state, "epoch": Evil(trap)}
     torch.save(content, folder / PICKLED, _use_new_zipfile_serialization=zipped)

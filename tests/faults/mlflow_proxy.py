@@ -21,7 +21,8 @@ class Proxy(ThreadingHTTPServer):
 
     def __init__(self, server: Server) -> None:
         super().__init__(("127.0.0.1", 0), _Call)
-        self.server, self.rule, self.over = server, pass_on, threading.Event()
+        self.server, self.over = server, threading.Event()
+        self.rule: Rule = pass_on
         self.calls: list[str] = []
         self.uri = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()

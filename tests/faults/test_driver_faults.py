@@ -100,7 +100,7 @@ def test_signals(address: str, undisturbed: Path, sweep_file: Callable[[str], Pa
         code, said = ended(process, file)
     assert code == 130, said
     assert "stopping: trials end the epoch they are in; again, and all ends at once" in said
-    assert re.search("interrupted: [0-9] of 7 trials are done, full-000 after epoch [2-5] of 6", said), said
+    assert re.search("interrupted: [01] of 7 trials are done, full-000 after epoch [2-5] of 6", said), said
     assert said.strip().endswith("the same command goes on from here")
     assert "Traceback" not in said
     epochs = epochs_begun(file.parent / "small")

@@ -97,9 +97,11 @@ def full(disk: Path) -> Iterator[None]:
 def read_only(disk: Path) -> Iterator[None]:
     """Nothing can be written: the folder lies read-only over itself (while files are open, a remount is refused)."""
     subprocess.run(["mount", "--bind", disk, disk], check=True)
-    subprocess.run(["mount", "-o", "remount,ro,bind", disk], check=True)
-    yield
-    subprocess.run(["umount", "--lazy", disk], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", disk], check=True)
+        yield
+    finally:  # what lies above would keep the disk from being unmounted
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 @pytest.mark.parametrize(("trouble", "why"), [(full, "no space left on device"), (read_only, "read-only file system")])
@@ -160,5 +162,5 @@ def test_a_lost_loader_process_and_a_loss_that_is_not_finite(
     assert outcomes([lost]) == outcomes([records(undisturbed)["full-000"]])  # which had no loader processes
     assert (lost.attempt, bad.status, bad.attempt) == (2, "failed", 1)
     assert "is not finite" in str(bad.error)
-    begun = epochs_begun(tmp_path / "small")
-    assert (begun["full-000"], begun["l2-000"]) == (EPOCHS + 1, 1)
+    epochs = epochs_begun(tmp_path / "small")
+    assert (epochs["full-000"], epochs["l2-000"]) == (EPOCHS + 1, 1)

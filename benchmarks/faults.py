@@ -1,7 +1,7 @@
 """A campaign of faults: small sweeps to which things happen at random moments, held against one that ran through.
 
 Every fault is real: processes are killed, told to end, crash, hang; files are cut short; MLflow's server is killed and
-started again. `python benchmarks/faults.py` needs the test requirements, takes the better half of an hour on 2 cores,
+started again. `python -m benchmarks.faults` needs the test requirements, takes the better half of an hour on 2 cores,
 and prints a table of what each kind has cost.
 """
 
@@ -12,7 +12,6 @@ import json
 import os
 import random
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,20 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mlflow import MlflowClient
 
-TESTS = Path(__file__).parent.parent / "tests"
-sys.path[:0] = [str(TESTS / "faults"), str(TESTS)]
-
-from conftest import make_tiny_clip  # noqa: E402
-from driver import output, start  # noqa: E402
-from faulty import Fault, epochs_begun, log_of, plan  # noqa: E402
-from mlflow import MlflowClient  # noqa: E402
-from mlflow_server import Server  # noqa: E402
-from small import SMALL, outcomes  # noqa: E402
-from upath import UPath  # noqa: E402
-
-from fpray.records import Record  # noqa: E402
-from fpray.store import RecordStore  # noqa: E402
+from fpray.testing import make_tiny_clip
+from tests.faults.command import output, start
+from tests.faults.faulty import Fault, epochs_begun, log_of, plan
+from tests.faults.following import records
+from tests.faults.mlflow_server import Server
+from tests.faults.small import EVALUATED, SMALL, STEPS, outcomes
 
 TRIALS, EPOCHS = 6, 3
 CUT, SERVER = "newest checkpoint cut short", "MLflow's server killed"
@@ -52,7 +45,7 @@ COUNTS = IN_TRIALS | TO_THE_COMMAND | {SERVER: 20}
 
 @dataclass
 class Tally:
-    """What a kind of fault has cost, over all sweeps that it happened to."""
+    """The cost of a kind of fault, over all sweeps that it happened to."""
 
     faults: int = 0
     sweeps: int = 0
@@ -76,7 +69,7 @@ class Campaign:
         clip = self.folder / "clip"
         clip.mkdir()
         self.model = make_tiny_clip(clip)
-        self.expected = outcomes(records(self.run_through(self.new_sweep("undisturbed"))))
+        self.expected = outcomes(records(self.run_through(self.new_sweep("undisturbed"))).values())
 
     def new_sweep(self, name: str, **sections: Any) -> Path:
         """A sweep file in a storage folder of its own."""
@@ -98,7 +91,7 @@ class Campaign:
         """Count what a sweep has cost; where several kinds of fault came together, among them all."""
         found, log = records(file), log_of(file.parent / "small")
         ends = Counter(words[1].partition("#")[0] for words in log if words[0] == "end")
-        now = outcomes(found)
+        now = outcomes(found.values())
         sweep = Tally(
             faults=sum(kinds.values()),
             sweeps=1,
@@ -130,7 +123,7 @@ class Campaign:
     def fault(self, kind: str) -> Fault:
         if kind.startswith("kill "):
             return Fault("kill", "write" if "during" in kind else "written", self.chance.randint(1, 10))
-        return Fault(kind, "beat", self.chance.randint(1, 24))  # 8 in an epoch
+        return Fault(kind, "beat", self.chance.randint(1, EPOCHS * (STEPS + EVALUATED)))
 
     def faults_of_the_command(self, kind: str, count: int, cuts: bool) -> None:
         """The command is ended again and again at random moments; in between, the newest checkpoints are cut short."""
@@ -162,7 +155,7 @@ class Campaign:
     def cut_checkpoints(self, file: Path) -> int:
         """Cut the newest checkpoint of each interrupted trial that has two; one may cost an epoch."""
         cut = 0
-        for record in records(file):
+        for record in records(file).values():
             kept = sorted((file.parent / "small/trials" / record.trial.id / "checkpoint").glob("epoch-*"))
             if record.status == "running" and len(kept) == 2:
                 kept[-1].write_bytes(kept[-1].read_bytes()[: self.chance.randrange(kept[-1].stat().st_size)])
@@ -190,10 +183,6 @@ class Campaign:
             self.judge(Counter({SERVER: kills}), file, server.uri)
             server.kill()
             count -= kills
-
-
-def records(file: Path) -> list[Record]:
-    return RecordStore(UPath(file.parent / "small")).read_all()
 
 
 def duplicates(uri: str) -> int:

@@ -1,6 +1,6 @@
 """The paper's five findings, held against a sweep with several seeds.
 
-    python benchmarks/findings.py fpray-results/drawnet-seeds/report/report.json
+    python -m benchmarks.findings fpray-results/drawnet-seeds/report/report.json
 
 Each finding (arXiv 2405.16027) is a list of claims "a difference of test accuracies is above 0". A difference is
 taken seed by seed between two methods' picks; its 95 % interval is Student's t over the seeds. A claim is seen if the
@@ -15,36 +15,48 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from fpray.pareto import Point, Rule
-from fpray.report import Report, describe, half_width, interval
+from fpray.report.pareto import Configuration, Rule
+from fpray.report.report import Report, describe
+from fpray.report.terminal import half_width, interval
 
-RULES: tuple[Rule, ...] = ("ood_val", "knee")
-PROTECTED = ("l1", "l2", "kd", "lora", "wise_ft")
+Part = Literal["id", "ood"]
+Verdict = Literal["seen", "not seen", "undecided"]
 Accuracies = Callable[[str], np.ndarray]
+"""The test accuracies of a method's pick, in per cent, one for each seed."""
+RULES: tuple[Rule, ...] = ("ood_val", "knee")
+PARTS: tuple[Part, ...] = ("id", "ood")
+PROTECTED = ("l1", "l2", "kd", "lora", "wise_ft")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`text` says what the per-seed `differences`, in points, would be above 0 for."""
+    """A claim that the mean of `differences` is above 0; they are in points of accuracy, one for each seed."""
 
     text: str
     differences: np.ndarray
 
     @property
+    def mean(self) -> float:
+        return float(self.differences.mean())
+
+    @property
     def half(self) -> float:
+        """Half the width of the mean's 95 % interval."""
         return half_width(self.differences.tolist())
 
     @property
-    def verdict(self) -> str:
-        mean = self.differences.mean()
-        return "undecided" if abs(mean) <= self.half else "seen" if mean > 0 else "not seen"
+    def verdict(self) -> Verdict:
+        if abs(self.mean) <= self.half:
+            return "undecided"
+        return "seen" if self.mean > 0 else "not seen"
 
 
 def findings(id_: Accuracies, ood: Accuracies) -> dict[str, list[Claim]]:
-    """The findings' claims; `id_` and `ood` give a method's test accuracy by seed."""
+    """The claims of each finding."""
     id_protected = np.mean([id_(m) for m in PROTECTED], axis=0)
     ood_protected = np.mean([ood(m) for m in PROTECTED], axis=0)
     rival = max(("full", "l1", "l2", "kd", "lora"), key=lambda m: ood(m).mean())
@@ -65,34 +77,49 @@ def findings(id_: Accuracies, ood: Accuracies) -> dict[str, list[Claim]]:
     }
 
 
-def verdict(claims: list[Claim]) -> str:
-    """What the claims say of their finding."""
+def verdict(claims: list[Claim]) -> Verdict:
+    """The verdict on a finding, from those on its claims."""
     verdicts = {claim.verdict for claim in claims}
-    return "not seen" if "not seen" in verdicts else "undecided" if "undecided" in verdicts else "seen"
+    for decisive in ("not seen", "undecided"):
+        if decisive in verdicts:
+            return decisive
+    return "seen"
+
+
+def by_seed(picks: dict[str, Configuration], part: Part) -> Accuracies:
+    return lambda method: np.array([getattr(accuracy, part) for accuracy in picks[method].test_of_seeds])
+
+
+def print_picks(picks: dict[Rule, dict[str, Configuration]]) -> None:
+    """Print a table of the test accuracies of each method's picks."""
+    print("| method | ID at ood_val | OOD at ood_val | ID at knee | OOD at knee | hyperparameters at knee |")
+    print("|---|---|---|---|---|---|")
+    for method, knee in picks["knee"].items():
+        cells = [interval(picks[rule][method], part) for rule in RULES for part in PARTS]
+        print(f"| {method} | {' | '.join(cells)} | {describe(knee.params)} |")
+
+
+def print_verdicts(claims_by_rule: dict[Rule, dict[str, list[Claim]]]) -> None:
+    """Print a table of the findings, each claim's difference, and the verdicts on the findings as JSON."""
+    verdicts = {
+        rule: {finding: verdict(claims) for finding, claims in by_finding.items()}
+        for rule, by_finding in claims_by_rule.items()
+    }
+    print("\n| finding | at ood_val | at knee |\n|---|---|---|")
+    for finding in verdicts["knee"]:
+        print(f"| {finding} | {' | '.join(verdicts[rule][finding] for rule in RULES)} |")
+    print()
+    for rule, by_finding in claims_by_rule.items():
+        for claim in (claim for claims in by_finding.values() for claim in claims):
+            print(f"{rule}: {claim.text} = {claim.mean:+.1f} ± {claim.half:.1f}: {claim.verdict}")
+    print(json.dumps(verdicts))
 
 
 def main(path: str) -> None:
     report = Report.model_validate_json(Path(path).read_bytes())
     picks = {rule: {m.method: getattr(m, rule) for m in report.methods} for rule in RULES}
-    print("| method | ID at ood_val | OOD at ood_val | ID at knee | OOD at knee | hyperparameters at knee |")
-    print("|---|---|---|---|---|---|")
-    for method in (m.method for m in report.methods):
-        cells = [interval(picks[rule][method], part) for rule in RULES for part in ("id", "ood")]
-        print(f"| {method} | {' | '.join(cells)} | {describe(picks['knee'][method].params)} |")
-    print("\n| finding | at ood_val | at knee |\n|---|---|---|")
-    judged = {rule: findings(by_seed(picks[rule], "id"), by_seed(picks[rule], "ood")) for rule in RULES}
-    for finding in judged["knee"]:
-        print(f"| {finding} | {' | '.join(verdict(judged[rule][finding]) for rule in RULES)} |")
-    print()
-    for rule in RULES:
-        for claim in (claim for claims in judged[rule].values() for claim in claims):
-            print(f"{rule}: {claim.text} = {claim.differences.mean():+.1f} ± {claim.half:.1f}: {claim.verdict}")
-    print(json.dumps({rule: {name: verdict(claims) for name, claims in judged[rule].items()} for rule in RULES}))
-
-
-def by_seed(picks: dict[str, Point], part: str) -> Accuracies:
-    """The test accuracies, by seed, of each method's pick."""
-    return lambda method: np.array([getattr(accuracy, part) for accuracy in picks[method].test_of_seeds])
+    print_picks(picks)
+    print_verdicts({rule: findings(by_seed(picks[rule], "id"), by_seed(picks[rule], "ood")) for rule in RULES})
 
 
 if __name__ == "__main__":

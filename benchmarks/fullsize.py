@@ -1,9 +1,9 @@
 """A sweep of every method with a full-size ViT-B/16, on small trees in DomainNet's and ImageNet's own layouts.
 
-    python benchmarks/fullsize.py
+    python -m benchmarks.fullsize
 
-Weights are random and images are noise of 256 pixels, so accuracies mean nothing: it shows that everything runs at
-224 pixels, and how much memory it takes.
+Weights are random and images are noise of 256 pixels, so accuracies mean nothing. The sweep shows that everything runs
+at 224 pixels, and how much memory it takes.
 """
 
 from __future__ import annotations
@@ -19,21 +19,20 @@ from typing import Any
 
 import psutil
 from PIL import Image
-from training import random_weights
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "data"))
-from trees import TREES  # noqa: E402 - the trees that the tests make
+from benchmarks.training import random_weights
+from tests.data.trees import TREES  # the trees that the tests make
 
 METHODS = ("linear_probe", "full", "l1", "l2", "kd", "lora", "wise_ft")
 FEW: dict[str, dict[str, Any]] = {
     "domainnet": {"classes": ["aircraft_carrier", "airplane"], "ood": ["sketch"], "id_val": 0.5, "ood_val": 0.5},
     "imagenet": {"wnids": ["n01484850", "n03196217"]},  # in all five shifts
 }
-"""What keeps a sweep on two CPU cores to minutes."""
+"""Options with which a sweep on two CPU cores takes minutes."""
 
 
 class PeakMemory(threading.Thread):
-    """The most memory that a process's descendants ever held, the largest one and all at a time, in GiB."""
+    """The peak memory of a process's descendants in GiB: of the largest one, and of all together."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -46,7 +45,7 @@ class PeakMemory(threading.Thread):
                 try:
                     held.append(process.memory_full_info().uss / 2**30)
                 except psutil.Error:
-                    continue  # it has ended meanwhile
+                    continue  # the process has ended
             self.one, self.all = max([self.one, *held]), max(self.all, sum(held))
             time.sleep(1)
 
@@ -65,7 +64,11 @@ def enlarge(root: Path) -> None:
 
 
 def run(layout: str, model: str, scratch: Path) -> dict[str, Any]:
-    """Sweep over every method on a layout; what came of it."""
+    """Run a sweep of every method on a layout.
+
+    Returns:
+        Its exit code, number of finished trials, time and memory.
+    """
     data = TREES[layout](scratch / layout) | FEW[layout] | {"templates": ["a photo of a {}.", "a {}."]}
     thin(scratch / layout)
     enlarge(scratch / layout)

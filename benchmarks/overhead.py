@@ -1,4 +1,4 @@
-"""What Ray costs for a trial: fpray's executor against the documented way to tune a Ray Train loop.
+"""The overhead of Ray for a trial: fpray's executor against the documented way to tune a Ray Train loop.
 
 Nothing is trained, so all the time that passes is overhead.
 """
@@ -22,13 +22,12 @@ import ray.train.torch
 from ray import tune
 from upath import UPath
 
-from fpray.config import Sweep
-from fpray.executor import execute
-from fpray.records import Count, Record
-from fpray.runtime import Runtime
-from fpray.schedule import Schedule
-from fpray.store import RecordStore
-from fpray.sweepfile import check_sweep
+from fpray.config import TrialSettings
+from fpray.config.file import check_sweep
+from fpray.execution import Room, execute
+from fpray.records import Count, Record, SweepFolder
+from fpray.search.schedule import Schedule
+from fpray.training.runtime import Runtime
 
 CPUS = 2
 EXECUTOR_TRIALS = 20
@@ -60,13 +59,19 @@ def measure(run: Callable[[Mark, str], None]) -> Timing:
 def executor(trials: int, mark: Mark, folder: str) -> None:
     """One-worker trials through fpray's executor; search and records are part of what is timed."""
     sweep = check_sweep({"name": "overhead", "methods": {"full": {"trials": trials}}, "storage": folder}, "overhead")
-    execute(Schedule(sweep, []), sweep, UPath(folder), CPUS, lambda record: mark(), work=_finish)
+    place = SweepFolder(UPath(folder))
+    execute(
+        Schedule(sweep, []),
+        place,
+        room=lambda: Room(most=CPUS, may_grow=True),
+        on_change=lambda record: mark(),
+        work=_finish,
+    )
 
 
-def _finish(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
+def _finish(record: Record, settings: TrialSettings, folder: SweepFolder, runtime: Runtime) -> None:
     results = {"id/val": Count(correct=1, total=2), "ood/any/val": Count(correct=1, total=2)}
-    done = {"status": "finished", "ended": time.time(), "results": results}
-    RecordStore(folder).write(record.model_copy(update=done))
+    folder.records.write(record.finished(results=results))
 
 
 def recipe(trials: int, mark: Mark, folder: str) -> None:
@@ -93,7 +98,7 @@ def recipe(trials: int, mark: Mark, folder: str) -> None:
 
 def main() -> None:
     timings = {
-        "fpray.executor": measure(partial(executor, EXECUTOR_TRIALS)),
+        "fpray.execution": measure(partial(executor, EXECUTOR_TRIALS)),
         "Tune function + TorchTrainer(num_workers=1)": measure(partial(recipe, RECIPE_TRIALS)),
     }
     ours, theirs = timings.values()

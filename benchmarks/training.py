@@ -1,7 +1,7 @@
-"""How fast fpray trains: its whole loop beside a bare PyTorch loop, and each method's step beside full fine-tuning's.
+"""The speed of training: the whole loop beside a bare PyTorch loop, and each method's step beside full fine-tuning's.
 
-    python benchmarks/training.py                                   the embedded model on DrawNet, on one CPU thread
-    python benchmarks/training.py --model ViT-B-16 --gpu            random weights, JPEGs of ImageNet's size, bf16
+    python -m benchmarks.training                                   the embedded model on DrawNet, on one CPU thread
+    python -m benchmarks.training --model ViT-B-16 --gpu            random weights, JPEGs of ImageNet's size, bf16
 
 The bare loop has the same model, batch, precision and optimiser, and takes one preloaded batch again and again: no
 decoding, no augmentation, no checkpoints. Both run in turn in one process, and the ratio is the median of the rounds'.
@@ -23,19 +23,20 @@ import open_clip
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from torch.utils.data import default_collate
 from upath import UPath
 
-from fpray.config import Sweep
-from fpray.data import DATASETS
-from fpray.data.loading import to_device
+from fpray.config.file import check_sweep
+from fpray.config.schema import Sweep
+from fpray.data import open_dataset
+from fpray.data.loading import Batch, to_device
 from fpray.methods import METHODS, TrainedMethod
-from fpray.model import Classifier
-from fpray.reference import Reference, load_reference
-from fpray.runtime import Runtime
-from fpray.step import Stepper
-from fpray.sweepfile import check_sweep
-from fpray.train import train
-from fpray.trial import use_tf32
+from fpray.model.classifier import Classifier
+from fpray.model.reference import Reference, load_reference
+from fpray.training.loop import train
+from fpray.training.runtime import Runtime
+from fpray.training.step import Stepper
+from fpray.training.trial import use_tf32
 
 METHODS_TIMED = ("full", "l1", "l2", "kd", "lora")
 
@@ -51,12 +52,12 @@ def main() -> None:
     options = parser.parse_args()
     batch = options.batch or (256 if options.gpu else 100)
     loaders = options.loaders or ([8, 15] if options.gpu else [0, 1])
-    runtime = Runtime.alone(options.gpu)
+    runtime = Runtime(torch.device("cuda" if options.gpu else "cpu"))
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="fpray-training-") as scratch:
         sweep = sweep_of(options.model, options.gpu, batch, options.steps, Path(scratch))
         use_tf32(options.gpu)
-        dataset = DATASETS[sweep.data.layout](sweep.data)
+        dataset = open_dataset(sweep.data)
         reference = load_reference(sweep.model.each()[0].name, None, dataset, runtime.device)
         device = torch.cuda.get_device_name() if options.gpu else "CPU, 1 thread"
         print(f"{options.model}, {device}, torch {torch.__version__}, {sweep.train.precision}, batch {batch}\n")
@@ -101,17 +102,16 @@ def random_weights(model: str, folder: Path) -> str:
 
 
 def new_method(name: str, reference: Reference, sweep: Sweep) -> TrainedMethod:
-    space = sweep.methods.chosen()[name].space()
+    space = sweep.methods[name].space()
     params = {key: dimension.extremes()[0] for key, dimension in space.items()}
-    method = METHODS[name](METHODS[name].Params.model_validate(params), reference)
+    method = METHODS[name].make(params, reference)
     assert isinstance(method, TrainedMethod)
     return method.train()
 
 
-def preloaded(reference: Reference, batch: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    images = reference.augmented(reference.dataset.splits()[0])
-    pairs = [images[i] for i in range(batch)]
-    return to_device(torch.stack([x for x, _ in pairs]), device), torch.tensor([y for _, y in pairs], device=device)
+def preloaded(reference: Reference, size: int, device: torch.device) -> Batch:
+    items = reference.augmented(reference.dataset.splits()[0])
+    return to_device(default_collate([items[i] for i in range(size)]), device)
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
@@ -124,8 +124,9 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def bare_loop(classifier: Classifier, x: torch.Tensor, y: torch.Tensor, sweep: Sweep, steps: int) -> None:
-    """What one would write by hand."""
+def bare_loop(classifier: Classifier, batch: Batch, sweep: Sweep, steps: int) -> None:
+    """A loop as one would write it by hand."""
+    x, y = batch["images"], batch["labels"]
     optimizer = torch.optim.AdamW(classifier.parameters(), 1e-5, weight_decay=0.1, fused=True)
     autocast = sweep.train.autocast
     for _ in range(steps):
@@ -141,7 +142,7 @@ def loops(
     reference: Reference, sweep: Sweep, loaders: list[int], options: argparse.Namespace, runtime: Runtime, folder: UPath
 ) -> dict[str, dict[str, float]]:
     """fpray's loop for full fine-tuning (decode, augment, step, checkpoint) beside the bare loop, in images/s."""
-    x, y = preloaded(reference, sweep.train.batch_size, runtime.device)
+    batch = preloaded(reference, sweep.train.batch_size, runtime.device)
     split, images = reference.dataset.splits()[0], sweep.train.batch_size * options.steps
     result = {}
     for workers in loaders:
@@ -154,7 +155,7 @@ def loops(
                 train(method, sweep.train, 0, [split], runtime, None, lambda c: c.write(folder / "checkpoint"))
 
             classifier = copy.deepcopy(reference.classifier).requires_grad_(True).train()
-            seconds = timed(lambda c=classifier: bare_loop(c, x, y, sweep, options.steps), runtime.device)
+            seconds = timed(lambda c=classifier: bare_loop(c, batch, sweep, options.steps), runtime.device)
             own = timed(fpray_loop, runtime.device)
             if number:  # the first round warms up
                 bare.append(images / seconds)
@@ -173,7 +174,7 @@ def steps(
     reference: Reference, sweep: Sweep, options: argparse.Namespace, runtime: Runtime
 ) -> dict[str, dict[str, float]]:
     """Each method's step on a preloaded batch, in ms, beside full fine-tuning's; on a GPU with its peak memory."""
-    x, y = preloaded(reference, sweep.train.batch_size, runtime.device)
+    batch = preloaded(reference, sweep.train.batch_size, runtime.device)
     times: dict[str, list[float]] = {name: [] for name in METHODS_TIMED}
     peaks: dict[str, float] = {}
     for number in range(options.rounds + 1):
@@ -182,8 +183,8 @@ def steps(
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
             stepper = Stepper(new_method(name, reference, sweep), sweep.train, runtime)
-            stepper.step(x, y, 1.0)
-            work = [lambda s=stepper: s.step(x, y, 1.0)] * options.steps
+            stepper.step(batch, 1.0)
+            work = [lambda s=stepper: s.step(batch, 1.0)] * options.steps
             seconds = timed(lambda w=work: [step() for step in w], runtime.device)
             if runtime.device.type == "cuda":
                 peaks[name] = round(torch.cuda.max_memory_allocated() / 2**30, 2)

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
 
 from fpray.errors import did_you_mean
 
 
 class Section(BaseModel):
-    """Base of everything that a user may write in a sweep file."""
+    """Base of everything that a user may write in a sweep file; the docstring below a key is what is said of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())  # pydantic's own can't hash a mapping
@@ -35,7 +36,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_bool_for_a_number(cls, written: Any, info: ValidationInfo) -> Any:
-        """Pydantic alone takes `true` for 1."""
+        """Refuse `true` and `false` as numbers, which pydantic would read as 1 and 0."""
         kinds = set(_parts(cls.model_fields[str(info.field_name)].annotation))
         values = written if isinstance(written, list | tuple) else [written]
         if kinds & {int, float} and bool not in kinds and any(isinstance(value, bool) for value in values):
@@ -44,7 +45,17 @@ class Section(BaseModel):
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
-    """A type and all that it is made of."""
+    """A type and, if it is generic or a union, the types in it."""
     yield annotation
     for part in get_args(annotation):
         yield from _parts(part)
+
+
+def several(value: JsonSchemaValue, least: int = 1) -> JsonSchemaValue:
+    """The JSON schema of a list of different values."""
+    return {"type": "array", "items": value, "minItems": least, "uniqueItems": True}
+
+
+def one_or_several(value: JsonSchemaValue) -> JsonSchemaValue:
+    """The JSON schema of one value or a list of different ones."""
+    return {"anyOf": [value, several(value)]}

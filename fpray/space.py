@@ -1,4 +1,4 @@
-"""Search dimensions: what one hyperparameter may be, as a sweep file says it.
+"""Search dimensions: the values that one hyperparameter may have, as a sweep file writes them.
 
 A dimension is a constant (`8`), `{uniform: [a, b]}`, `{log: [a, b]}`, `{int: [a, b]}`, `{choice: [...]}`
 (the sampler chooses) or `{grid: [...]}` (every value is tried in turn).
@@ -26,7 +26,7 @@ class Constant:
     def extremes(self) -> Sequence[Value]:
         return (self.value,)
 
-    def __contains__(self, value: Value) -> bool:
+    def __contains__(self, value: object) -> bool:
         return value == self.value
 
     def as_yaml(self) -> Any:
@@ -43,7 +43,7 @@ class Range:
     def extremes(self) -> Sequence[Value]:
         return (self.low, self.high)
 
-    def __contains__(self, value: Value) -> bool:
+    def __contains__(self, value: object) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high
 
     def as_yaml(self) -> Any:
@@ -63,7 +63,7 @@ class Int(Range):
 
 
 @dataclass(frozen=True)
-class Values:
+class OneOf:
     """One of a list of values."""
 
     values: tuple[Value, ...]
@@ -71,22 +71,22 @@ class Values:
     def extremes(self) -> Sequence[Value]:
         return self.values
 
-    def __contains__(self, value: Value) -> bool:
+    def __contains__(self, value: object) -> bool:
         return value in self.values
 
     def as_yaml(self) -> Any:
         return {KEY_OF[type(self)]: list(self.values)}
 
 
-class Choice(Values):
-    """The sampler chooses."""
+class Choice(OneOf):
+    """A list of values from which the sampler chooses."""
 
 
-class Grid(Values):
-    """Every value is tried in turn: trial n takes the n-th cell of all grids of its method."""
+class Grid(OneOf):
+    """A list of values that are tried in turn: trial n gets the n-th cell of all grids of its method."""
 
 
-KINDS: dict[str, type[Range] | type[Values]] = {
+KINDS: dict[str, type[Range] | type[OneOf]] = {
     "uniform": Uniform,
     "log": Log,
     "int": Int,
@@ -96,13 +96,13 @@ KINDS: dict[str, type[Range] | type[Values]] = {
 KEY_OF = {kind: key for key, kind in KINDS.items()}
 
 
-def parse_dimension(written: Any) -> Constant | Range | Values:
+def parse_dimension(written: Any) -> Constant | Range | OneOf:
     """Read a dimension as it stands in a sweep file.
 
     Raises:
-        ValueError: with what to change, for an unknown kind, an empty range, a log range that touches 0.
+        ValueError: for an unknown kind, an empty range or a log range that touches 0; its message says what to change.
     """
-    if isinstance(written, Constant | Range | Values):
+    if isinstance(written, Constant | Range | OneOf):
         return written
     if isinstance(written, bool | int | float | str):
         return Constant(written)
@@ -111,12 +111,12 @@ def parse_dimension(written: Any) -> Constant | Range | Values:
     (key, bounds), kind = next(iter(written.items())), KINDS[next(iter(written))]
     if not isinstance(bounds, Sequence) or isinstance(bounds, str):
         raise ValueError(f"'{key}' takes a list, for example {{{key}: [1, 2]}}")
-    if issubclass(kind, Values):
-        return _parse_values(key, kind, bounds)
+    if issubclass(kind, OneOf):
+        return _parse_one_of(key, kind, bounds)
     return _parse_range(key, kind, bounds)
 
 
-def _parse_values(key: str, kind: type[Values], values: Sequence[Any]) -> Values:
+def _parse_one_of(key: str, kind: type[OneOf], values: Sequence[Any]) -> OneOf:
     if not values:
         raise ValueError(f"'{key}' has no values: give at least one")
     if not all(isinstance(v, bool | int | float | str) for v in values):
@@ -141,15 +141,15 @@ def _parse_range(key: str, kind: type[Range], bounds: Sequence[Any]) -> Range:
 
 
 Dimension = Annotated[
-    InstanceOf[Constant] | InstanceOf[Range] | InstanceOf[Values],
+    InstanceOf[Constant] | InstanceOf[Range] | InstanceOf[OneOf],
     BeforeValidator(parse_dimension),
     PlainSerializer(lambda dimension: dimension.as_yaml()),
 ]
-Space: TypeAlias = dict[str, Constant | Range | Values]
+Space: TypeAlias = dict[str, Constant | Range | OneOf]
 
 
 def grid_cells(space: Space) -> list[Params]:
-    """Every combination of the grid dimensions' values, the last one varying fastest; [{}] without grids."""
+    """Every combination of the values of the grids, the last grid varying fastest; `[{}]` without grids."""
     cells: list[Params] = [{}]
     for name, dimension in space.items():
         if isinstance(dimension, Grid):
@@ -158,5 +158,5 @@ def grid_cells(space: Space) -> list[Params]:
 
 
 def is_finite(space: Space) -> bool:
-    """True where nothing is left to a sampler: only constants and grids."""
+    """Whether a space has only constants and grids, so that nothing is left to a sampler."""
     return all(isinstance(dimension, Constant | Grid) for dimension in space.values())

@@ -1,27 +1,30 @@
-"""The storage folder: a local path or any fsspec address, where a file is there whole or not at all. And the cache."""
+"""The storage folder, a local path or any fsspec address, whose files are written whole or not at all; the cache."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from upath import UPath
 
-from fpray.errors import UserError
+from fpray.errors import UserError, message_of
 from fpray.redaction import hidden
 
+DEFAULT_STORAGE = "fpray-results"
+"""The storage of a sweep file that names none, relative to where the command stands."""
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
-"""The kinds of storage that have no folders, and whose file systems remember what they listed."""
+"""The schemes of stores that have no folders, and whose file systems keep the listings that they read."""
 _CREDENTIALS = re.compile(r"://[^/@]*:[^@]*@")
 
 
 class StorageError(OSError):
-    """A file couldn't be written; the system's `errno` is kept, where there is one."""
+    """A file can't be written; `errno` is the system's, if it gave one."""
 
     action = "write to"
 
@@ -30,13 +33,15 @@ class StorageError(OSError):
 
 
 class UnreadableError(StorageError):
-    """A file is there, or may be, but can't be read."""
+    """A file can't be read, although it is there or may be there."""
 
     action = "read"
 
 
 def open_storage(address: str) -> UPath:
-    """The storage folder, made if need be. A bucket isn't: its name may be mistyped, and others' rules hold for it.
+    """Open the storage folder, and make it if need be.
+
+    A bucket is never made: its name may be mistyped, and its owner has rules for new ones.
 
     Raises:
         UserError: if it can't be made or written to.
@@ -46,11 +51,10 @@ def open_storage(address: str) -> UPath:
         if not _is_object_store(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / ".writable", b"")
-        with contextlib.suppress(FileNotFoundError):  # another command that tries it too was first
-            (folder / ".writable").unlink()
-    except Exception as error:  # what a store raises depends on its kind
-        reason = hidden(_reason(error))
-        raise UserError(f"storage: can't write to '{hidden(address)}': {reason}; choose another folder") from None
+        remove(folder / ".writable")
+    except Exception as error:  # each kind of store raises its own
+        why = hidden(message_of(error))
+        raise UserError(f"storage: can't write to '{hidden(address)}': {why}; choose another folder") from None
     return folder
 
 
@@ -62,7 +66,7 @@ def _folder_at(address: str) -> UPath:
         return folder
     if _CREDENTIALS.search(address):
         raise ValueError("an address holds no keys, which are read from the environment or the store's own files")
-    # Another process's files are to be seen at once.
+    # Files that another process wrote must be seen at once.
     return UPath(address, use_listings_cache=False)
 
 
@@ -89,28 +93,36 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fpray"
 
 
+def state_folder() -> Path:
+    """`FPRAY_STATE` if that is set, else `fpray` in the user's folder of state."""
+    if folder := os.environ.get("FPRAY_STATE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "fpray"
+
+
 def is_local(path: UPath) -> bool:
     """Whether the path is on this machine's file system."""
     return path.protocol in ("", "file", "local")
 
 
-def _nothing() -> None:
-    """Nothing stands against a write."""
-
-
-def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] = _nothing) -> None:
+def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] | None = None) -> None:
     """Write a file so that a reader (or a crash) finds the old content or the new, never a part.
 
     An object store's upload has that property by itself; elsewhere the file is written beside, then renamed.
-    `still_allowed` is called right before the upload or the renaming: what it raises keeps the old content in place.
+
+    Args:
+        path: the file; folders above it are made.
+        content: its new content.
+        still_allowed: is called right before the upload or the renaming; if it raises, the old content stays.
 
     Raises:
         StorageError: if the file can't be written.
-        FileNotFoundError: if another process removed what was written beside.
+        FileNotFoundError: if another process removed the file beside before it was renamed.
     """
     if not is_local(path):
-        still_allowed()
-        with _as_storage_error(path, Exception):  # what a store raises depends on its kind
+        if still_allowed is not None:
+            still_allowed()
+        with writing(path):
             if not _is_object_store(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             path.fs.pipe_file(path.path, content)
@@ -118,48 +130,132 @@ def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] =
     # Another process, thread or host on the same network folder must not write into the same part.
     beside = Path(f"{path.path}.{socket.gethostname()}.{threading.get_native_id()}.{os.getpid()}.part")
     try:
-        with _as_storage_error(path, OSError):
+        with writing(path, OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with beside.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        still_allowed()
-        with _as_storage_error(path, OSError, but=FileNotFoundError):
+        if still_allowed is not None:
+            still_allowed()
+        with writing(path, OSError, but=FileNotFoundError):
             beside.replace(path.path)
     except BaseException:
-        with contextlib.suppress(OSError):  # a folder that can't be made has no part, and the first error is told
+        # If the folder can't be made there is nothing beside; the first error counts.
+        with contextlib.suppress(OSError):
             beside.unlink()
         raise
 
 
 def read_whole(path: UPath) -> bytes:
-    """A file's content at one moment, while another process may replace it.
+    """Read a file's content as it is at one moment, while another process may replace the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
         UnreadableError: if it can't be read.
     """
+    with reading(path):
+        if is_local(path):
+            return path.read_bytes()
+        # Asked for its size first, or read in parts that are then put together, an object may be replaced in between.
+        in_one_request = {"max_concurrency": 1} if _is_object_store(path) else {}
+        content: bytes = path.fs.cat_file(path.path, **in_one_request)
+        return content
+
+
+def read_if_there(path: UPath) -> bytes | None:
+    """Read a file, see `read_whole`; None if there is no such file.
+
+    Raises:
+        UnreadableError: if it can't be read.
+    """
     try:
-        # Opened, an object is asked for its size first, and is gone when it was replaced before it is read.
-        return path.read_bytes() if is_local(path) else path.fs.cat_file(path.path)
+        return read_whole(path)
     except FileNotFoundError:
-        raise
-    except Exception as error:  # what a store raises depends on its kind
-        raise UnreadableError(getattr(error, "errno", None), _reason(error), str(path)) from error
+        return None
+
+
+def files_below(folder: UPath, pattern: str) -> list[str]:
+    """The files below a folder whose paths from there match a pattern such as `*/record.json`, sorted.
+
+    There are none if the folder isn't there. An object store is asked once for a thousand files.
+
+    Raises:
+        UnreadableError: if they can't be listed.
+    """
+    with reading(folder):
+        if is_local(folder):
+            local = Path(folder.path)
+            return sorted(path.relative_to(local).as_posix() for path in local.glob(pattern) if not path.is_dir())
+        found = (PurePosixPath(name) for name in _all_below(folder))
+        depth = len(PurePosixPath(pattern).parts)
+        return sorted(str(path) for path in found if len(path.parts) == depth and path.match(pattern))
+
+
+def _all_below(folder: UPath) -> list[str]:
+    """All files below a folder that is not local, as paths from there."""
+    if _is_object_store(folder):
+        # Asked for a folder, and not for what has a prefix, some stores look twice more where there is none.
+        found = folder.fs.find(folder.parent.path, prefix=f"{folder.name}/")
+    else:
+        found = folder.fs.find(folder.path)
+    above = f"{folder.path}/"
+    return [path.removeprefix(above) for path in found if path.startswith(above) and path != above]
+
+
+def remove(path: UPath) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        StorageError: if it can't be removed.
+    """
+    with contextlib.suppress(FileNotFoundError), writing(path, but=FileNotFoundError):
+        if is_local(path):
+            Path(path.path).unlink()
+        else:
+            path.fs.rm_file(path.path)
+
+
+def remove_folder(folder: UPath) -> None:
+    """Remove a folder and all that is in it, if it is there.
+
+    Raises:
+        StorageError: if it can't be removed.
+    """
+    with contextlib.suppress(FileNotFoundError), writing(folder, but=FileNotFoundError):
+        if is_local(folder):
+            shutil.rmtree(folder.path)
+        elif not _is_object_store(folder):
+            folder.fs.rm(folder.path, recursive=True)
+        else:  # there are no folders
+            for name in _all_below(folder):
+                remove(folder / name)
 
 
 @contextlib.contextmanager
-def _as_storage_error(path: UPath, kind: type[Exception], but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+def reading(path: UPath) -> Iterator[None]:
+    """Turn what a store raises into an `UnreadableError` of the path; a `FileNotFoundError` passes."""
+    try:
+        yield
+    except (FileNotFoundError, StorageError):
+        raise
+    except Exception as error:  # each kind of store raises its own
+        raise UnreadableError(getattr(error, "errno", None), message_of(error), str(path)) from error
+
+
+@contextlib.contextmanager
+def writing(
+    path: UPath, kind: type[Exception] = Exception, but: type[Exception] | tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Turn errors of a kind into a `StorageError` of the path; those of the kind `but` pass.
+
+    Each kind of store raises its own, so the kind is `Exception` where the path may be anywhere.
+    """
     try:
         yield
     except but:
         raise
+    except StorageError:  # it says so already
+        raise
     except kind as error:
-        raise StorageError(getattr(error, "errno", None), _reason(error), str(path)) from error
-
-
-def _reason(error: Exception) -> str:
-    """What an error says, on one line and without a capital at its start or a full stop at its end."""
-    said = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
-    return (said[:1].lower() + said[1:]).rstrip(".")
+        raise StorageError(getattr(error, "errno", None), message_of(error), str(path)) from error

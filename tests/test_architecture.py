@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,55 +15,41 @@ from fpray.methods import METHODS
 
 ROOT = Path(fpray.__file__).parent
 
-# Bottom to top. A package stands for everything in it. A new module must be given its place here.
-LAYERS = [
-    ["errors", "redaction"],
-    ["section", "space", "storage", "lock", "drawing"],
-    ["data"],
-    ["attention", "model"],
-    ["reference", "pretrained"],
-    ["methods"],
-    ["settings"],
-    ["config"],
-    ["sweepfile", "records"],
-    ["store"],
-    ["lanes"],
-    ["plan", "preflight", "checkpoint", "runtime", "movement", "interrupt", "watchdog"],
-    ["check"],
-    ["evaluate", "optimizer"],
-    ["step"],
-    ["train"],
-    ["memory"],
-    ["trial"],
-    ["batchsize"],
-    ["cluster", "search"],
-    ["schedule"],
-    ["executor"],
-    ["pareto"],
-    ["report"],
-    ["tracked"],
-    ["figures", "runs", "tracking", "progress", "sweepfolder"],
-    ["sweep"],
-]
-ALONE = {"pretrain": {"data", "drawing", "model"}, "data.__main__": {"check", "data", "errors", "sweepfile"}}
-"""Commands of their own, that no module imports, and what they may use. One may lie in a package below them."""
-LOOP = [
-    "train",
-    "step",
-    "memory",
-    "batchsize",
-    "evaluate",
-    "checkpoint",
-    "runtime",
-    "movement",
-    "optimizer",
+PACKAGES = [
+    "drawnet",
+    "data",
+    "model",
+    "methods",
+    "config",
+    "records",
     "search",
-    "schedule",
-    "interrupt",
-    "watchdog",
-    "cluster",
-    "executor",
+    "training",
+    "execution",
+    "report",
+    "tracking",
+    "sweep",
+    "results",
+    "testing",
 ]
+"""Bottom to top. Each imports only from those before it, and from the words at the root."""
+ROOT_WORDS = {
+    "errors",
+    "redaction",
+    "section",
+    "space",
+    "storage",
+    "conditional",
+    "console",
+    "lazily",
+    "formats",
+    "discovery",
+    "seeds",
+    "command",
+    "arguments",
+}
+COMMANDS = {"__main__", "check", "init", "keys"}
+"""They stand above all packages."""
+WITHOUT_METHODS_NAMES = ("search.", "training.", "execution.")
 """What runs every method without knowing any."""
 
 
@@ -101,11 +89,6 @@ def top(module: str) -> str:
     return module.split(".")[0]
 
 
-def place(module: str) -> str:
-    """The name under which a module stands in `LAYERS` or `ALONE`."""
-    return module if module in ALONE else top(module)
-
-
 def users_of(library: str) -> set[str]:
     """The modules that import a library, or a part of it."""
     return {
@@ -115,38 +98,33 @@ def users_of(library: str) -> set[str]:
     }
 
 
-HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in layer}
-
-
 def test_the_walk_finds_imports_at_the_top_and_inside_functions() -> None:
-    assert {"evaluate", "methods", "data.base"} <= own_imports(MODULES["train"])
-    assert "search" in own_imports(MODULES["schedule"])
-    assert "executor" in own_imports(MODULES["sweep"])  # imported late, inside the command
-    assert own_imports(ast.parse("from fpray import figures\nfrom fpray import __version__")) == {"figures"}
+    assert {"config", "methods", "data", "training.evaluate"} <= own_imports(MODULES["training.loop"])
+    assert "sweep.run" in own_imports(MODULES["sweep.__main__"])  # imported late, inside the command
+    assert own_imports(ast.parse("from fpray import errors\nfrom fpray import __version__")) == {"errors"}
     assert set(imports(ast.parse("from ray import tune\nimport ray.train"))) == {"ray.tune", "ray.train"}
 
 
 def test_every_module_has_its_place() -> None:
-    places = {place(module) for module in MODULES} - {""}
-    assert places == HEIGHT.keys() | ALONE.keys()
-    assert len(HEIGHT) == sum(len(layer) for layer in LAYERS)
+    assert {top(module) for module in MODULES} - {""} == {*PACKAGES, *ROOT_WORDS, *COMMANDS}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {""}))
-def test_imports_come_from_the_same_or_a_lower_layer(module: str) -> None:
-    used = {place(name) for name in own_imports(MODULES[module])} - {place(module)}
-    if module in ALONE:
-        assert used <= ALONE[module]
-    else:
-        assert [name for name in sorted(used) if HEIGHT.get(name, len(LAYERS)) > HEIGHT[top(module)]] == []
+def test_packages_import_from_those_below_them_by_their_pages(module: str) -> None:
+    own = top(module)
+    if own in COMMANDS:
+        return
+    below = PACKAGES[: PACKAGES.index(own)] if own in PACKAGES else []
+    others = {name for name in own_imports(MODULES[module]) if top(name) not in {own, *ROOT_WORDS}}
+    assert others <= set(below)  # a module inside another package isn't in this list
 
 
 def test_no_imports_go_in_a_circle() -> None:
     below = {module: own_imports(tree) for module, tree in MODULES.items()}
-    for package in ("data", "methods"):  # these import every module in them by discovery
-        below[package] |= {module for module in MODULES if module.startswith(f"{package}.") and module not in ALONE}
+    for package in ("data.layouts", "methods"):  # these import every module in them by discovery
+        below[package] |= {module for module in MODULES if module.startswith(f"{package}.")}
     left = dict(below)
-    # `data.drawnet` may say `from fpray.data import base`: the package is being imported then, and has found it.
+    # `methods.full` may say `from fpray.methods import base`: the package is being imported then, and has found it.
     for module, names in left.items():
         left[module] = {n for n in names if not module.startswith(f"{n}.")}
     while free := [module for module, names in left.items() if not names & left.keys()]:
@@ -155,25 +133,27 @@ def test_no_imports_go_in_a_circle() -> None:
     assert left == {}
 
 
-def test_the_package_itself_imports_nothing() -> None:
-    assert set(imports(MODULES[""])) <= {"__future__.annotations"}
+def test_the_package_itself_imports_next_to_nothing() -> None:
+    late = {f"fpray.results.{name}" for name in ("Results", "load", "run")}  # below TYPE_CHECKING, see `attach`
+    assert set(imports(MODULES[""])) == {"typing.TYPE_CHECKING", "fpray.lazily.attach", *late}
 
 
 def test_each_big_library_has_its_owner() -> None:
-    assert users_of("optuna") == {"search"}
-    assert users_of("mlflow") == {"runs"}
+    assert users_of("optuna") == {"search.searcher"}
+    assert {top(module) for module in users_of("mlflow")} == {"tracking"}
     assert users_of("peft") == {"methods.lora"}
-    assert users_of("ray.tune") & users_of("ray.train") == {"executor"}
-    assert users_of("ray") == {"cluster", "executor", "runtime"}
-    assert users_of("yaml") == {"sweepfile"}
+    assert users_of("ray.tune") == {"execution.executor", "execution.ray_internals"}
+    assert users_of("ray.train") == {"execution.actor"}
+    assert users_of("ray._private") | users_of("ray._raylet") == {"execution.ray_internals"}
+    assert {top(module) for module in users_of("ray")} == {"execution"}
+    assert users_of("yaml") == {"config.text"}
 
 
-def test_the_loop_knows_no_method_by_name() -> None:
-    for module in LOOP:
-        words = {n.value for n in ast.walk(MODULES[module]) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-        assert words & METHODS.keys() == set(), module
-        methods = {name for name in own_imports(MODULES[module]) if top(name) == "methods"}
-        assert methods <= {"methods", "methods.base"}, module
+def test_what_runs_methods_knows_none_by_name() -> None:
+    for module, tree in MODULES.items():
+        if module.startswith(WITHOUT_METHODS_NAMES):
+            words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+            assert words & METHODS.keys() == set(), module
 
 
 def test_methods_know_no_other_method_but_their_base() -> None:
@@ -192,3 +172,49 @@ def test_no_pickle_is_read_or_written() -> None:
                 assert node.attr not in ("load", "save"), module
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 assert isinstance(node.value, ast.Constant) and node.value.value is False, module
+
+
+def ruff(file: str, source: str) -> str:
+    """Ruff's complaints about a source text as if it stood in a file of the project."""
+    call = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--no-cache",
+        "--output-format=concise",
+        f"--stdin-filename={file}",
+        "-",
+    ]
+    return subprocess.run(call, input=source, capture_output=True, text=True, cwd=ROOT.parent).stdout
+
+
+BANNED = [
+    "mlflow",
+    "optuna",
+    "peft",
+    "ray",
+    "ray.tune",
+    "yaml",
+    "pickle",
+    "cloudpickle",
+    "dill",
+    "joblib",
+    "marshal",
+    "shelve",
+]
+
+
+@pytest.mark.parametrize("library", BANNED)
+def test_ruff_refuses_a_library_outside_its_owner(library: str) -> None:
+    assert "TID251" in ruff("fpray/report/new.py", f"import {library}\n\nprint({library})\n")
+
+
+@pytest.mark.parametrize("name", ["load", "save"])
+def test_ruff_refuses_torchs_pickles(name: str) -> None:
+    assert "TID251" in ruff("fpray/report/new.py", f"import torch\n\ntorch.{name}\n")
+
+
+def test_ruff_lets_owners_and_all_other_libraries_be() -> None:
+    assert ruff("fpray/execution/new.py", "import ray\n\nprint(ray)\n") == "All checks passed!\n"
+    assert ruff("fpray/report/new.py", "import numpy\n\nprint(numpy)\n") == "All checks passed!\n"

@@ -1,8 +1,10 @@
-"""The hint for a mistyped word."""
+"""Mistakes that a user can mend: hints for mistyped words, and messages without secrets."""
 
 from __future__ import annotations
 
-from fpray.errors import UserError, did_you_mean
+import pytest
+
+from fpray.errors import UserError, did_you_mean, message_of
 
 
 def test_case_does_not_matter() -> None:
@@ -31,3 +33,16 @@ def test_the_nearest_known_word_is_named_or_else_all() -> None:
 
 def test_what_is_said_of_a_mistake_shows_no_secret() -> None:
     assert str(UserError("can't reach http://user:pw@host")) == "can't reach http://***@host"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "/x/Y"), "no such file or directory"),
+        (ValueError("Can't read 'A.png'.\n  Try again."), "can't read 'A.png'. Try again"),
+        (KeyError("name"), "'name'"),
+        (TimeoutError(), "timeoutError"),
+    ],
+)
+def test_the_message_of_an_error_is_a_part_of_a_sentence(error: Exception, message: str) -> None:
+    assert message_of(error) == message

@@ -1,4 +1,4 @@
-"""What is hidden in a text, and what stays as it is."""
+"""Secrets in a text are hidden, and everything else stays as it is."""
 
 from __future__ import annotations
 
@@ -77,25 +77,25 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("text", HIDDEN)
-def test_what_is_secret_is_hidden(text: str) -> None:
+def test_secrets_are_hidden(text: str) -> None:
     assert hidden(text) == HIDDEN[text]
 
 
 @pytest.mark.parametrize("text", PLAIN)
-def test_what_is_not_stays(text: str) -> None:
+def test_plain_texts_stay_as_they_are(text: str) -> None:
     assert hidden(text) == text
 
 
 @pytest.mark.parametrize("text", HIDDEN)
-def test_what_was_hidden_stays_so(text: str) -> None:
+def test_a_text_with_hidden_secrets_stays_as_it_is(text: str) -> None:
     assert hidden(HIDDEN[text]) == HIDDEN[text]
 
 
 @pytest.mark.parametrize("text", HIDDEN)
-def test_it_can_be_told_that_something_was_hidden(text: str) -> None:
+def test_a_text_with_hidden_secrets_is_recognised(text: str) -> None:
     assert is_hidden(hidden(text))
 
 
 @pytest.mark.parametrize("text", [*PLAIN, *HIDDEN, "***", "s3://bucket/***"])
-def test_it_can_be_told_that_nothing_was(text: str) -> None:
+def test_a_text_without_hidden_secrets_is_recognised(text: str) -> None:
     assert not is_hidden(text)

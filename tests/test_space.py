@@ -7,18 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from fpray.space import (
-    Choice,
-    Constant,
-    Dimension,
-    Grid,
-    Int,
-    Log,
-    Uniform,
-    grid_cells,
-    is_finite,
-    parse_dimension,
-)
+from fpray.space import Choice, Constant, Dimension, Grid, Int, Log, Uniform, grid_cells, is_finite, parse_dimension
 
 KINDS: list[tuple[Any, Any]] = [
     (8, Constant(8)),

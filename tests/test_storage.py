@@ -16,7 +16,17 @@ import pytest
 from upath import UPath
 
 from fpray.errors import UserError
-from fpray.storage import StorageError, is_local, open_storage, write_whole
+from fpray.storage import (
+    StorageError,
+    UnreadableError,
+    files_below,
+    is_local,
+    open_storage,
+    read_if_there,
+    remove,
+    remove_folder,
+    write_whole,
+)
 
 
 @contextmanager
@@ -168,3 +178,36 @@ def test_storage_that_can_not_be_written_is_said(tmp_path: Path) -> None:
             open_storage(address)
         assert str(caught.value).startswith(f"storage: can't write to '{address}': ")
         assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> UPath:
+    return UPath({"local": str(tmp_path), "memory": f"memory://{tmp_path.name}"}[request.param]) / "folder"
+
+
+def test_files_are_listed_by_their_paths_below(folder: UPath) -> None:
+    assert files_below(folder, "*") == []
+    for name in ("b/record", "a/record", "a/c/record", "record", "a/other", "x/record/inside"):
+        write_whole(folder / name, b"")
+    assert files_below(folder, "*/record") == ["a/record", "b/record"]
+    assert files_below(folder, "*") == ["record"]
+    assert files_below(folder / "a", "*/*") == ["c/record"]
+
+
+def test_a_file_and_a_folder_are_removed_if_they_are_there(folder: UPath) -> None:
+    for name in ("a/file", "a/b/file", "ab/file", "file"):
+        write_whole(folder / name, b"content")
+    for _ in range(2):
+        remove(folder / "file")
+        remove_folder(folder / "a")
+        assert read_if_there(folder / "file") is None
+        assert read_if_there(folder / "ab" / "file") == b"content"
+        assert [path.name for path in folder.iterdir()] == ["ab"]
+
+
+def test_what_can_not_be_removed_or_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match=f"^can't write to '{tmp_path}/folder': is a directory$"):
+        remove(UPath(tmp_path) / "folder")
+    with pytest.raises(UnreadableError, match=f"^can't read '{tmp_path}/folder': is a directory$"):
+        read_if_there(UPath(tmp_path) / "folder")

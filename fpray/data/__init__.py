@@ -1,16 +1,46 @@
-"""The datasets: every module in this folder that defines a `Dataset`."""
+"""The data: labelled images of one ID domain and several OOD domains, in whatever layout they lie.
 
-from __future__ import annotations
+A `Dataset` has classes, prompt templates and splits (a domain, its role, a part), and gives `LabelledImages` for each
+split. `DATASETS` has every layout by the name that the sweep file's `data.layout` says: one module each in `layouts`.
+`loading` makes batches of the images, in an order that seed and epoch decide; an image that can't be decoded raises
+`UnreadableImageError` and is noted. `quick_check` tries a few images of each split before a sweep, `show_check` shows
+all that is found; `fingerprints` tell this data from others. `recognise` tells the layout of the images in a folder.
+"""
 
-import importlib
-import pkgutil
+from fpray.data.base import DataOptions, Dataset, LabelledImages, Split, UnreadableImageError
+from fpray.data.check import problems, quick_check, show_check
+from fpray.data.encoded import ImageFiles
+from fpray.data.fingerprint import Fingerprint, differences, fingerprints
+from fpray.data.folders import Root, Templates
+from fpray.data.layouts import DATASETS, open_dataset
+from fpray.data.loading import Batch, Draws, EpochBatches, Items, Transformed, in_order, loader, to_device
+from fpray.data.recognition import Recognised, recognise
 
-from fpray.data.base import Dataset, Split
-
-for _module in pkgutil.iter_modules(__path__):
-    if _module.name != "__main__":  # the command, which imports the datasets itself
-        importlib.import_module(f"{__name__}.{_module.name}")
-
-DATASETS: dict[str, type[Dataset]] = {kind.name: kind for kind in Dataset.__subclasses__()}
-
-__all__ = ["DATASETS", "Dataset", "Split"]
+__all__ = [
+    "DATASETS",
+    "Batch",
+    "DataOptions",
+    "Dataset",
+    "Draws",
+    "EpochBatches",
+    "Fingerprint",
+    "ImageFiles",
+    "Items",
+    "LabelledImages",
+    "Recognised",
+    "Root",
+    "Split",
+    "Templates",
+    "Transformed",
+    "UnreadableImageError",
+    "differences",
+    "fingerprints",
+    "in_order",
+    "loader",
+    "open_dataset",
+    "problems",
+    "quick_check",
+    "recognise",
+    "show_check",
+    "to_device",
+]

@@ -1,6 +1,6 @@
-"""What a dataset is: domains with a role, split into parts, each a list of labelled images.
+"""The contract of a dataset: domains with a role, split into parts, each a list of labelled images.
 
-A new dataset is one module in `fpray/data/` that defines one subclass of `Dataset`.
+A new layout is one module in `fpray/data/layouts/` that defines one subclass of `Dataset`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ Role = Literal["id", "ood"]
 Part = Literal["train", "val", "test"]
 
 
+Size = tuple[int, int]
+"""Width and height of an image, in pixels."""
+
+
 @dataclass(frozen=True, order=True)
 class Split:
     """One part of one domain, e.g. the test images of the OOD domain `sketch`."""
@@ -33,6 +37,10 @@ class Split:
         return f"id/{self.part}" if self.role == "id" else f"ood/{self.domain}/{self.part}"
 
 
+class UnreadableImageError(Exception):
+    """An image can't be read or decoded; the message is its name and why."""
+
+
 class LabelledImages(ABC):
     """The images of one split, with an RGB image and a label for each index in [0, length).
 
@@ -42,24 +50,58 @@ class LabelledImages(ABC):
 
     labels: Sequence[int]
     unreadable: Tensor | None = None
-    """Which images were found to be unreadable so far, [length], shared by all processes that load this split; None
-    for images that can't be."""
+    """A mask, [length], of the images that were found to be unreadable so far, shared by all processes that load this
+    split; None if no image can be unreadable."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @abstractmethod
-    def __getitem__(self, index: int) -> Image: ...
+    def __getitem__(self, index: int) -> Image:
+        """The RGB image.
+
+        Raises:
+            UnreadableImageError: if it can't be read or decoded.
+            UserError: if the split can't be used, for example since too many of its images are unreadable.
+        """
+
+    def try_one(self, index: int) -> Size | str:
+        """The size of an image or, if it can't be decoded, its name and why.
+
+        Raises:
+            UserError: if it can't be tried, for example since its storage doesn't answer.
+        """
+        try:
+            return self[index].size
+        except UnreadableImageError as error:
+            return str(error)
+
+    def too_many_unreadable(self, example: str) -> str | None:
+        """A sentence for the user if so many images are unreadable that the split can't be used, else None.
+
+        Args:
+            example: the name of an unreadable image and why, for the sentence.
+        """
+        return None
 
     def name_of(self, index: int) -> str:
-        """What a message calls an image."""
+        """The name of an image in messages."""
         return str(index)
 
+    def sizes(self) -> Sequence[int]:
+        """The size of each image's file in bytes, by which another file of the same name is noticed; none for images
+        that are no files."""
+        return ()
 
-class Options(Section):
+    def prefetch(self, indices: Sequence[int]) -> None:  # noqa: B027 - most images need nothing
+        """Get images ready that will be asked for next, where many at once are faster than one after another."""
+
+
+class DataOptions(Section):
     """The `data` section of a sweep file; each layout adds its own keys."""
 
     layout: str = "drawnet"
+    """How the images lie."""
 
 
 class Dataset(ABC):
@@ -69,10 +111,12 @@ class Dataset(ABC):
     """
 
     name: ClassVar[str]
-    """The layout's name in a sweep file."""
-    Options: ClassVar[type[Options]] = Options
+    """The layout's name: `data.layout` in a sweep file."""
+    Options: ClassVar[type[DataOptions]] = DataOptions
+    """The class of `options`. A layout that has keys of its own gives both anew, so that they are checked and typed."""
+    options: DataOptions
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: DataOptions) -> None:
         self.options = options
 
     @property
@@ -90,7 +134,7 @@ class Dataset(ABC):
         """Every split, in a fixed order: `id/train`, `id/val`, `id/test`, then the OOD domains'.
 
         Raises:
-            UserError: if a folder or file is missing or wrong, with where it was looked for.
+            UserError: if a folder or file is missing or wrong; the message says where it was looked for.
         """
 
     @abstractmethod
@@ -102,7 +146,7 @@ class Dataset(ABC):
         """
 
     def groups(self, split: Split) -> Sequence[Sequence[int]] | None:
-        """The classes that each of the split's labels stands for; None where labels are the classes themselves.
+        """The classes that each of the split's labels stands for; None if labels are the classes themselves.
 
         A group's logit is the largest of its classes' (WiSE-FT's rule for ObjectNet); classes in no group don't
         take part (ImageNet-A and -R: 200 groups of one).

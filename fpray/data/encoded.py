@@ -1,4 +1,4 @@
-"""Images kept as encoded files, of whatever format and mode, decoded to upright RGB when they are asked for."""
+"""Images as encoded files of many formats and modes, decoded to upright RGB when they are asked for."""
 
 from __future__ import annotations
 
@@ -6,38 +6,43 @@ import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
 
-from fpray.data.base import LabelledImages
-from fpray.errors import UserError
+from fpray.data.base import LabelledImages, Size, UnreadableImageError
+from fpray.errors import UserError, message_of
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 MOST_UNREADABLE = 0.01
 """The share of a split's images that may be unreadable before that is an error."""
 
 
-class UnreadableImageError(Exception):
-    """An image can't be read or decoded."""
-
-
 class EncodedImages(LabelledImages):
-    """Images that are decoded when they are asked for. Those that can't be are noted in `unreadable`."""
+    """Images that are decoded when they are asked for; `unreadable` marks those that could not be."""
+
+    unreadable: Tensor
 
     def __init__(self, labels: Sequence[int]) -> None:
         self.labels = labels
-        self.unreadable = torch.zeros(len(labels), dtype=torch.bool).share_memory_()
+        self.unreadable = torch.zeros(len(labels), dtype=torch.bool)
+        self.unreadable.share_memory_()  # type: ignore[no-untyped-call]
 
     @abstractmethod
     def read(self, index: int) -> bytes:
         """The encoded image."""
 
     def decoded(self, index: int) -> Image.Image:
-        """The image; an error of nearly any kind if it can't be read or decoded."""
+        """The image.
+
+        Raises:
+            Exception: of nearly any kind, if it can't be read or decoded.
+        """
         return decode(self.read(index))
 
     def __getitem__(self, index: int) -> Image.Image:
@@ -48,23 +53,42 @@ class EncodedImages(LabelledImages):
             UserError: if that is so for more than 1 % of the split.
         """
         try:
+            return self._decoded_or_marked(index)
+        except UnreadableImageError as error:
+            if (sentence := self.too_many_unreadable(str(error))) is not None:
+                raise UserError(sentence) from None
+            raise
+
+    def try_one(self, index: int) -> Size | str:
+        try:
+            return self._decoded_or_marked(index).size
+        except UnreadableImageError as error:
+            return str(error)
+
+    def too_many_unreadable(self, example: str) -> str | None:
+        found = self.unreadable.nonzero().flatten().tolist()
+        if len(found) <= MOST_UNREADABLE * len(self):
+            return None
+        names = ", ".join(self.name_of(i) for i in found[:5]) + (", ..." if len(found) > 5 else "")
+        return (
+            f"data: at least {len(found)} of {len(self)} images can't be decoded, more than "
+            f"{100 * MOST_UNREADABLE:g} %: {names} ({example}); mend or remove them"
+        )
+
+    def _decoded_or_marked(self, index: int) -> Image.Image:
+        """The decoded image; one that can't be decoded is marked in `unreadable`, and raises."""
+        try:
+            # PIL warns of large images that it decodes; those above twice that size it refuses.
             with warnings.catch_warnings(category=Image.DecompressionBombWarning, action="ignore"):
-                return self.decoded(index)  # PIL warns of sizes that it decodes, and refuses larger ones
+                return self.decoded(index)
         except (UserError, MemoryError):
             raise
+        except UnidentifiedImageError:
+            why = "not an image"
         except Exception as error:  # PIL raises nearly every kind, depending on where a file is damaged
-            self.unreadable[index] = True
-            self._check_share(f"{self.name_of(index)}: {reason(error)}")
-            raise UnreadableImageError(f"{self.name_of(index)}: {reason(error)}") from None
-
-    def _check_share(self, example: str) -> None:
-        found = self.unreadable.nonzero().flatten().tolist()
-        if len(found) > MOST_UNREADABLE * len(self):
-            names = ", ".join(self.name_of(i) for i in found[:5]) + (", ..." if len(found) > 5 else "")
-            raise UserError(
-                f"data: at least {len(found)} of {len(self)} images can't be decoded, more than "
-                f"{100 * MOST_UNREADABLE:g} %: {names} ({example}); mend or remove them"
-            )
+            why = message_of(error)
+        self.unreadable[index] = True
+        raise UnreadableImageError(f"{self.name_of(index)}: {why}")
 
 
 class ImageFiles(EncodedImages):
@@ -81,6 +105,21 @@ class ImageFiles(EncodedImages):
     def read(self, index: int) -> bytes:
         return (self.root / self.name_of(index)).read_bytes()
 
+    def sizes(self) -> Sequence[int]:
+        # On a network folder each question takes a while, and a million are to be asked.
+        with ThreadPoolExecutor(32) as pool:
+            parts = pool.map(self._sizes, (range(start, start + 1000) for start in range(0, len(self), 1000)))
+            return [size for part in parts for size in part]
+
+    def _sizes(self, indices: range) -> list[int]:
+        return [self._size(index) for index in indices if index < len(self)]
+
+    def _size(self, index: int) -> int:
+        try:
+            return (self.root / self.name_of(index)).stat().st_size
+        except OSError:
+            return -1  # that it can't be read is told where it is decoded
+
 
 def decode(content: bytes) -> Image.Image:
     """An encoded image as upright RGB: turned as its EXIF data says, transparent parts on white, 16 bits scaled to 8.
@@ -88,9 +127,9 @@ def decode(content: bytes) -> Image.Image:
     Raises:
         Exception: of nearly any kind, if it can't be decoded.
     """
-    image = Image.open(BytesIO(content))
-    image.load()
-    image = ImageOps.exif_transpose(image)
+    file = Image.open(BytesIO(content))
+    file.load()
+    image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I"):  # 16-bit grey: PIL's own conversion cuts off all above 255
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
@@ -100,12 +139,5 @@ def decode(content: bytes) -> Image.Image:
 
 
 def readable(name: str) -> str:
-    """A file's name with what is not UTF-8 in it written out, like `\\xff`; other names stay as they are."""
+    """A file's name in which bytes that are not UTF-8 are written out, like `\\xff`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def reason(error: BaseException) -> str:
-    """Why an image can't be decoded, in a few words."""
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "not an image"
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

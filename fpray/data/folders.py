@@ -1,8 +1,7 @@
-"""What datasets that lie in folders share: listing folders and images, sharing images out by hash, and options."""
+"""Datasets in folders: listing folders and images, splitting images by hash, and the types of their options."""
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from hashlib import blake2b
@@ -10,14 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from open_clip import OPENAI_IMAGENET_TEMPLATES
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from fpray.data.base import Part, Role, Split
 from fpray.data.encoded import SUFFIXES, ImageFiles, readable
-from fpray.errors import UserError
+from fpray.errors import UserError, message_of
+from fpray.section import one_or_several, several
 from fpray.storage import from_home
 
-TEMPLATES: tuple[str, ...] = tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
+IMAGENET_TEMPLATES: tuple[str, ...] = tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
 """OpenAI's 80 ImageNet prompts (github.com/openai/CLIP)."""
 _SHOWN = 5
 """Paths that a remark names."""
@@ -30,13 +30,13 @@ def _one_place(template: str) -> str:
     return template
 
 
-def _at_home(path: str) -> str:
+def _home_expanded(path: str) -> str:
     if "\0" in path:
         raise ValueError("has a NUL character in it; remove that")
     return from_home(path)
 
 
-def _there(root: str) -> str:
+def _absolute(root: str) -> str:
     return str(Path(root).absolute())
 
 
@@ -74,74 +74,93 @@ def _two_or_more(classes: _Classes) -> _Classes:
     return classes
 
 
-Share = Annotated[float, BeforeValidator(_between_0_and_1)]
-"""A part of a domain's images that is set aside."""
+Share = Annotated[float, BeforeValidator(_between_0_and_1, json_schema_input_type=Annotated[float, Field(gt=0, lt=1)])]
+"""The share of a domain's images that is set aside, between 0 and 1."""
 Template = Annotated[str, AfterValidator(_one_place)]
 """A prompt with one `{}` for the class name."""
-Templates = Annotated[tuple[Template, ...], BeforeValidator(_list)]
+_TEMPLATE = {"type": "string", "pattern": r"\{\}"}
+_TEMPLATES = {"anyOf": [_TEMPLATE, {"type": "array", "items": _TEMPLATE, "minItems": 1}]}
+Templates = Annotated[tuple[Template, ...], BeforeValidator(_list), WithJsonSchema(_TEMPLATES)]
 """The prompts that make the head."""
-Name = Annotated[str, AfterValidator(_not_blank)]
-Names = Annotated[tuple[Name, ...], BeforeValidator(_list), AfterValidator(_each_once)]
+_NAME = {"type": "string", "pattern": r"\S"}
+Name = Annotated[str, AfterValidator(_not_blank), WithJsonSchema(_NAME)]
+UniqueNames = Annotated[
+    tuple[Name, ...], BeforeValidator(_list), AfterValidator(_each_once), WithJsonSchema(one_or_several(_NAME))
+]
 """Names of domains or class folders, each once."""
-Classes = Annotated[Names, AfterValidator(_two_or_more)]
+Classes = Annotated[UniqueNames, AfterValidator(_two_or_more), WithJsonSchema(several(_NAME, least=2))]
 """Classes by their names, ids or folders, each once."""
-ClassNames = Annotated[dict[str, Name], AfterValidator(_two_or_more)]
-"""What prompts call the class in each folder."""
-Folder = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]
-"""A folder, with the home folder that a `~` stands for."""
-Root = Annotated[Folder, AfterValidator(_there)]
-"""The dataset's folder, made absolute: workers may run in another folder than the command."""
+ClassNames = Annotated[dict[str, Name], AfterValidator(_two_or_more), Field(json_schema_extra={"minProperties": 2})]
+"""The name of each class in prompts, by its folder."""
+Folder = Annotated[str, Field(min_length=1), AfterValidator(_home_expanded)]
+"""A folder's path, with a `~` at its start expanded to the home folder."""
+Root = Annotated[Folder, AfterValidator(_absolute)]
+"""The path of the dataset's folder, made absolute: workers may run in another folder than the command."""
 
 
 def position(path: str) -> float:
-    """Where a path (relative to the dataset's root, with `/`) falls in [0, 1), by hash.
+    """The position in [0, 1) of a path (relative to the dataset's root, with `/`), by its hash.
 
-    It depends on nothing but the path, so an image stays in its split when others come or go.
+    It depends on the path alone, so an image stays in its split when others come or go.
     """
     digest = blake2b(os.fsencode(path), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53  # 53 bits: more would round up to 1
 
 
-def subfolders(folder: Path, what: str) -> list[str]:
-    """Sorted names of the folders in a folder, links to folders included and hidden ones left out.
+def subfolders(folder: Path, key: str) -> list[str]:
+    """The sorted names of the folders in a folder, links to folders included and hidden ones left out.
 
     Args:
-        folder: where to look.
-        what: what a message starts with, the sweep file's key, e.g. `data.root`.
+        folder: the folder to list.
+        key: the sweep file's key that messages start with, e.g. `data.root`.
 
     Raises:
-        UserError: if it is missing, a file or unreadable, or has a link that leads nowhere or in a circle.
+        UserError: if it is missing, a file or unreadable, or has a link that leads nowhere.
     """
-    return sorted(entry.name for entry in _entries(folder, what) if entry.is_dir())
+    return sorted(entry.name for entry in _entries(folder, key) if entry.is_dir())
 
 
-def image_files(root: Path, folder: str, what: str, remedy: str) -> tuple[list[str], list[str]]:
-    """Sorted paths, relative to the root and with `/`, of the images directly in `root/folder`, and of what else is.
+def count_images(folder: Path, key: str) -> int:
+    """The number of images directly in a folder.
+
+    Raises:
+        UserError: as for `subfolders`.
+    """
+    return sum(map(_is_image, _entries(folder, key)))
+
+
+def image_files(root: Path, folder: str, key: str, remedy: str) -> tuple[list[str], list[str]]:
+    """List the images directly in `root/folder`, and the other things there.
 
     Args:
-        root, folder: where to look.
-        what: what a message starts with, as for `subfolders`.
-        remedy: what to do where there is no image.
+        root, folder: the folder to list.
+        key: the sweep file's key that messages start with, as for `subfolders`.
+        remedy: the advice in the message if there is no image.
 
     Returns:
-        The images; and what is left out, folders with a `/` at the end.
+        The sorted paths, relative to the root and with `/`, of the images and of the things left out, which are
+        folders if their paths end in `/`.
 
     Raises:
         UserError: as for `subfolders`, or if there is no image.
     """
     images, others = [], []
-    for entry in _entries(root / folder, what):
-        if entry.name.lower().endswith(SUFFIXES) and entry.is_file():  # not a pipe, which would be waited for
+    for entry in _entries(root / folder, key):
+        if _is_image(entry):
             images.append(f"{folder}/{entry.name}")
         else:
             others.append(f"{folder}/{entry.name}{'/' if entry.is_dir() else ''}")
     if not images:
-        raise UserError(f"{what}: '{root / folder}' has no images ({', '.join(SUFFIXES)}); {remedy}")
+        raise UserError(f"{key}: '{root / folder}' has no images ({', '.join(SUFFIXES)}); {remedy}")
     return sorted(images), sorted(others)
 
 
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower().endswith(SUFFIXES) and entry.is_file()  # not a pipe, which would be waited for
+
+
 def left_out_remarks(left_out: Sequence[str]) -> list[str]:
-    """A line about what `image_files` left out, if that is anything."""
+    """A line about the paths that `image_files` left out; no line if it left none out."""
     if not left_out:
         return []
     folders = sum(path.endswith("/") for path in left_out)
@@ -157,7 +176,7 @@ def _many(number: int, what: str) -> str:
 
 
 def prompt_name(folder: str) -> str:
-    """What a prompt calls the class in a folder."""
+    """The name in prompts of the class in a folder."""
     return folder.replace("_", " ")
 
 
@@ -167,9 +186,9 @@ def image_splits(
     """The images of each split.
 
     Args:
-        root: what paths are relative to.
-        listed: each split's images, as path and label.
-        remedies: what to change in the sweep file where such a split has no images.
+        root: the folder that paths are relative to.
+        listed: the path and label of each image, by split.
+        remedies: the advice, by the role and part of a split that has no images.
 
     Raises:
         UserError: if a split has no images.
@@ -184,38 +203,29 @@ def image_splits(
     }
 
 
-def _entries(folder: Path, what: str) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder, hidden things left out and links checked."""
+def _entries(folder: Path, key: str) -> Iterator[os.DirEntry[str]]:
+    """The files and folders in a folder, hidden ones left out and links followed."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
                 if (shown := readable(entry.name)) != entry.name:
-                    raise UserError(f"{what}: the name of '{folder}/{shown}' is not UTF-8; rename it")
+                    raise UserError(f"{key}: the name of '{folder}/{shown}' is not UTF-8; rename it")
                 if entry.is_symlink():
-                    _check_link(entry, what)
+                    _require_target(entry, key)
                 yield entry
     except FileNotFoundError:
-        raise UserError(f"{what}: there is no such folder; looked in '{folder}'") from None
+        raise UserError(f"{key}: there is no such folder; looked in '{folder}'") from None
     except NotADirectoryError:
-        raise UserError(f"{what}: '{folder}' is a file; give a folder") from None
+        raise UserError(f"{key}: '{folder}' is a file; give a folder") from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"{what}: can't read '{error.filename or folder}': {reason}; mend or remove it") from None
+        place, why = error.filename or folder, message_of(error)
+        raise UserError(f"{key}: can't read '{place}': {why}; mend or remove it") from None
 
 
-def _check_link(link: os.DirEntry[str], what: str) -> None:
+def _require_target(link: os.DirEntry[str], key: str) -> None:
     try:
         link.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{what}: the link '{link.path}' leads nowhere; mend or remove it") from None
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        circle = True
-    else:
-        here = Path(link.path).parent.resolve()
-        circle = link.is_dir() and Path(link.path).resolve() in (here, *here.parents)
-    if circle:
-        raise UserError(f"{what}: the link '{link.path}' leads in a circle; mend or remove it")
+        raise UserError(f"{key}: the link '{link.path}' leads nowhere; mend or remove it") from None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
-from zlib import crc32
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from PIL import Image
@@ -12,29 +12,28 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from fpray.data.base import LabelledImages
-from fpray.data.encoded import UnreadableImageError
+from fpray.data.base import LabelledImages, UnreadableImageError
+from fpray.seeds import draw_seed, order_seed
 
-Transform = Callable[[Image.Image], Tensor]
-Draw = tuple[int, int]
+Transform: TypeAlias = Callable[[Image.Image], Tensor]
+Draw: TypeAlias = tuple[int, int]
 """An epoch and the index of an image that is drawn in it."""
+Batch: TypeAlias = Mapping[str, Tensor]
+"""Tensors by name, each with the batch's images along its first dimension: `images`, `labels`, and more."""
 
 
-@runtime_checkable
-class Prefetching(Protocol):
-    """What gets many images ready at once, where that is faster than one after another."""
+class Items(TorchDataset[Batch]):
+    """The items of a training epoch: of each image a mapping like `Batch`, without its first dimension."""
 
-    def prefetch(self, indices: Sequence[int]) -> None: ...
+    @abstractmethod
+    def __len__(self) -> int: ...
 
-
-def prefetch(images: object, indices: Sequence[int]) -> None:
-    """Let images get ready that will be asked for next, if they can."""
-    if isinstance(images, Prefetching):
-        images.prefetch(indices)
+    def prefetch(self, indices: Sequence[int]) -> None:
+        """Get items ready that will be asked for next (see `LabelledImages.prefetch`)."""
 
 
-class Transformed(TorchDataset[tuple[Tensor, int]]):
-    """A split's images through a transform, with their labels; an unreadable one raises."""
+class Transformed(Items):
+    """A split's `images` through a transform, with their `labels`; an unreadable one raises."""
 
     def __init__(self, images: LabelledImages, transform: Transform) -> None:
         self.images, self.transform = images, transform
@@ -42,52 +41,55 @@ class Transformed(TorchDataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(self.images[index]), int(self.images.labels[index])
+    def __getitem__(self, index: int) -> Batch:
+        return self._item(self.images[index], index)
 
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, int]]:
+    def _item(self, image: Image.Image, index: int) -> Batch:
+        return {"images": self.transform(image), "labels": torch.tensor(int(self.images.labels[index]))}
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Batch]:
         """A batch: torch's loader asks for it in one."""
         self.prefetch(indices)
         return [self[index] for index in indices]
 
     def prefetch(self, indices: Sequence[int]) -> None:
-        prefetch(self.images, indices)
+        self.images.prefetch(indices)
 
 
 class Blanked(Transformed):
     """The same for evaluation, where every image has its place: an unreadable one is black."""
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> Batch:
         try:
             return super().__getitem__(index)
         except UnreadableImageError:
-            return self.transform(Image.new("RGB", (64, 64))), int(self.images.labels[index])
+            return self._item(Image.new("RGB", (64, 64)), index)
 
 
-class Draws(TorchDataset[tuple[Tensor, int]]):
-    """Training images by draw. An unreadable one is skipped: the next takes its place, so batches keep their size.
+class Draws(TorchDataset[Batch]):
+    """Training items by draw. An unreadable one is skipped: the next takes its place, so batches keep their size.
 
     Each draw augments with random numbers of its own, made of seed, epoch and index: they don't depend on which
     process loads it, nor on what was loaded before.
     """
 
-    def __init__(self, images: TorchDataset[tuple[Tensor, int]], seed: int) -> None:
-        self.images, self.seed = images, seed
+    def __init__(self, items: Items, seed: int) -> None:
+        self.items, self.seed = items, seed
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, int]:
+    def __getitem__(self, draw: Draw) -> Batch:
         epoch, index = draw
         while True:
             try:
                 with torch.random.fork_rng(devices=[]):
                     # torch.manual_seed would seed the GPUs too, which loader processes must not touch.
-                    torch.default_generator.manual_seed(crc32(f"{self.seed}/{epoch}/{index}".encode()))
-                    return self.images[index]
+                    torch.default_generator.manual_seed(draw_seed(self.seed, epoch, index))
+                    return self.items[index]
             except UnreadableImageError:  # ends: too many of them are another error
-                index = (index + 1) % len(self.images)  # type: ignore[arg-type]
+                index = (index + 1) % len(self.items)
 
-    def __getitems__(self, draws: Sequence[Draw]) -> list[tuple[Tensor, int]]:
+    def __getitems__(self, draws: Sequence[Draw]) -> list[Batch]:
         """A batch: torch's loader asks for it in one."""
-        prefetch(self.images, [index for _, index in draws])
+        self.items.prefetch([index for _, index in draws])
         return [self[draw] for draw in draws]
 
 
@@ -95,7 +97,7 @@ class EpochBatches(Sampler[list[Draw]]):
     """One worker's share of each global batch of a training epoch.
 
     The order depends on the seed and the epoch alone, so an interrupted run meets the same batches. Each global
-    batch is dealt out to the workers in turn, so their gradients average to the global batch's. What is left
+    batch is shared out to the workers in turn, so their gradients average to the global batch's. What is left
     over at the end of an epoch (less than a batch) waits for another epoch's shuffle, as in open_clip.
     """
 
@@ -109,7 +111,7 @@ class EpochBatches(Sampler[list[Draw]]):
         return self.size // self.batch_size
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        generator = torch.Generator().manual_seed(order_seed(self.seed, self.epoch))
         order = torch.randperm(self.size, generator=generator).tolist()
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             share = order[start : start + self.batch_size][self.rank :: self.world_size]
@@ -128,11 +130,15 @@ def loader(images: TorchDataset[Any], workers: int, device: torch.device, **batc
     )
 
 
-def to_device(batch: Tensor, device: torch.device) -> Tensor:
+def to_device(batch: Batch, device: torch.device) -> Batch:
     """A batch on the device: copied while the device works, and images there with channels last, which is faster."""
-    if device.type == "cuda" and batch.ndim == 4:
-        return batch.to(device, non_blocking=True, memory_format=torch.channels_last)
-    return batch.to(device, non_blocking=True)
+    return {name: _moved(value, device) for name, value in batch.items()}
+
+
+def _moved(value: Tensor, device: torch.device) -> Tensor:
+    if device.type == "cuda" and value.ndim == 4:
+        return value.to(device, non_blocking=True, memory_format=torch.channels_last)
+    return value.to(device, non_blocking=True)
 
 
 def in_order(
@@ -142,6 +148,6 @@ def in_order(
     workers: int,
     device: torch.device,
     batch_size: int = 256,
-) -> DataLoader[tuple[Tensor, Tensor]]:
+) -> DataLoader[Batch]:
     """Batches of the images at `indices`, in that order, for evaluation."""
     return loader(Blanked(images, transform), workers, device, batch_size=batch_size, sampler=indices)

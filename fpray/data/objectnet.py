@@ -12,17 +12,17 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from fpray.data.encoded import ImageFiles
-from fpray.errors import UserError
+from fpray.errors import UserError, message_of
 
 BORDER = 2
-"""Pixels of red on every side of an image: they mark it as a test image, and are to be cut off before use."""
+"""Width in pixels of the red border that marks each image as a test image, and must be cut off before use."""
 
-_CLASSES = 1000
+_NUM_CLASSES = 1000
 _Content = TypeVar("_Content")
 
 
 class BorderlessImages(ImageFiles):
-    """ObjectNet's images, without their border."""
+    """ObjectNet's images, with their borders cut off."""
 
     def decoded(self, index: int) -> Image.Image:
         image = super().decoded(index)
@@ -32,9 +32,9 @@ class BorderlessImages(ImageFiles):
 
 
 def imagenet_classes(mappings: Path) -> dict[str, tuple[int, ...]]:
-    """The ImageNet classes, in [0, 1000), that each folder's images may be classified as; of most folders none.
+    """The ImageNet classes, in [0, 1000), that each folder's images may be classified as; most folders have none.
 
-    By four files: folder to label, label to the names of ImageNet classes (separated by `; `), those names in the
+    Four files say so: folder to label, label to the names of ImageNet classes (separated by `; `), those names in the
     order of ILSVRC2012 ids, and the usual class index to the id (here from 0).
 
     Raises:
@@ -44,10 +44,12 @@ def imagenet_classes(mappings: Path) -> dict[str, tuple[int, ...]]:
     names = _read(mappings / "objectnet_to_imagenet_1k.json", dict[str, str])
     ids = _read(mappings / "pytorch_to_imagenet_2012_id.json", dict[int, int])
     by_id = _lines(mappings / "imagenet_to_label_2012_v2")
-    if sorted(ids) != list(range(_CLASSES)) or sorted(ids.values()) != list(range(_CLASSES)):
-        raise _damaged(mappings / "pytorch_to_imagenet_2012_id.json", f"it doesn't pair 0 to {_CLASSES - 1} with ids")
-    if len(by_id) != _CLASSES:
-        raise _damaged(mappings / "imagenet_to_label_2012_v2", f"it has {len(by_id)} lines, not {_CLASSES}")
+    if sorted(ids) != list(range(_NUM_CLASSES)) or sorted(ids.values()) != list(range(_NUM_CLASSES)):
+        raise _damaged(
+            mappings / "pytorch_to_imagenet_2012_id.json", f"it doesn't pair 0 to {_NUM_CLASSES - 1} with ids"
+        )
+    if len(by_id) != _NUM_CLASSES:
+        raise _damaged(mappings / "imagenet_to_label_2012_v2", f"it has {len(by_id)} lines, not {_NUM_CLASSES}")
     class_of = {by_id[number]: index for index, number in ids.items()}
     for label, wanted in names.items():
         if label not in labels.values():
@@ -79,7 +81,7 @@ def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = message_of(error)
         raise UserError(
             f"data.folders.objectnet: can't read '{file}', which is in ObjectNet's archive: {why}"
         ) from None

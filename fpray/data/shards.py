@@ -1,4 +1,4 @@
-"""Tar shards of labelled images, as WebDataset lays them out: an index of each says where in it the samples are.
+"""Tar shards of labelled images, as WebDataset writes them: an index of each gives the positions of its samples.
 
 A sample is the members whose names are the same up to the first dot after the last slash: an image, and a `.cls`
 (its label in ASCII digits) or a `.json` with the label under the key `label`. Other members are never read.
@@ -26,17 +26,17 @@ from fsspec.spec import AbstractFileSystem
 from numpy.typing import NDArray
 from upath import UPath
 
-from fpray.data.encoded import SUFFIXES, readable, reason
-from fpray.errors import UserError, did_you_mean
+from fpray.data.encoded import SUFFIXES, readable
+from fpray.errors import UserError, did_you_mean, message_of
 from fpray.storage import cache_folder, write_whole
 
 INDEX_SUFFIX = ".index.npz"
 _VERSION = 1
 _THREADS = 16
 _LARGEST_LABEL = 1 << 20
-"""Bytes of a `.cls` or `.json` that are read."""
+"""The largest number of bytes of a `.cls` or `.json` that is read."""
 _CHANGES = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified", "updated", "created")
-"""What file systems call that which changes when a file does, the best first."""
+"""The names, in different file systems, of a value that changes with the file; the most reliable first."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class ShardIndex:
     """The samples of one shard or more, in order: arrays of one length."""
 
     keys: NDArray[np.bytes_]
-    """What the names of a sample's members begin with."""
+    """The start of the names of a sample's members, up to the dot."""
     offsets: NDArray[np.int64]
-    """Where an image begins in its shard, in bytes."""
+    """The position of each image in its shard, in bytes."""
     sizes: NDArray[np.int64]
-    """How many bytes an image has."""
+    """The size of each image, in bytes."""
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -56,66 +56,73 @@ class ShardIndex:
 
 
 class SampleError(Exception):
-    """What is wrong with a sample of a shard, in one sentence."""
+    """A sample of a shard is wrong; the message says how, in one sentence."""
 
 
-def find(address: str, what: str) -> tuple[AbstractFileSystem, str]:
-    """The file system of an address, of this process alone (fsspec keeps one, and forgets it in a fork), and the path.
+def find(address: str, key: str) -> tuple[AbstractFileSystem, str]:
+    """The file system of an address, and the path in it. fsspec keeps it for this process; a fork gets a new one.
+
+    Args:
+        address: a path or an fsspec address.
+        key: the sweep file's key that messages start with.
 
     Raises:
-        UserError: if there is no such kind of file system, its package is missing, or it can't be reached.
+        UserError: if the scheme is unknown, its package is missing, or the storage can't be reached.
     """
     try:
-        return url_to_fs(address)
+        files, path = url_to_fs(address)
     except ImportError as error:
-        raise UserError(f"{what}: '{address}' needs a package that is not there: {reason(error)}") from None
-    except Exception as error:  # what a file system raises depends on its kind
+        raise UserError(f"{key}: '{address}' needs a package that is not there: {message_of(error)}") from None
+    except Exception as error:  # each kind of file system raises its own
         scheme, known = address.partition("://")[0], fsspec.available_protocols()
         if scheme in known:
-            raise UserError(f"{what}: can't reach '{address}': {reason(error)}; mend that and start again") from None
+            why = message_of(error)
+            raise UserError(f"{key}: can't reach '{address}': {why}; mend that and start again") from None
         hint = did_you_mean(scheme, known)
-        raise UserError(f"{what}: '{address}' begins with the unknown scheme '{scheme}'; {hint}") from None
+        raise UserError(f"{key}: '{address}' begins with the unknown scheme '{scheme}'; {hint}") from None
+    return files, path
 
 
-def indexes(addresses: Sequence[str], what: str) -> list[ShardIndex]:
-    """The index of each shard: the one that was kept, if the shard is still the same, else built and kept.
+def indexes(addresses: Sequence[str], key: str) -> list[ShardIndex]:
+    """The index of each shard: a stored one if the shard is still the same, else a new one, which is stored.
 
-    It is kept beside the shard as `<shard>.index.npz` or, if that can't be written, in the cache folder.
+    An index is stored beside its shard as `<shard>.index.npz` or, if that can't be written, in the cache folder.
 
     Args:
         addresses: the shards, each a path or an fsspec address.
-        what: what a message starts with, the sweep file's key.
+        key: the sweep file's key that messages start with.
 
     Raises:
         UserError: if a shard is missing or unreadable, isn't a whole tar file, or has a sample without an image or
-            a label; or if an index can be kept nowhere.
+            a label; or if an index can't be stored anywhere.
     """
-    found = [find(address, what) for address in addresses]
+    places = [find(address, key) for address in addresses]
     with ThreadPoolExecutor(_THREADS) as pool:  # they wait for the network or the disk
-        return list(pool.map(lambda address, place: _index(address, *place, what), addresses, found))
+        return list(pool.map(lambda address, place: _index(address, place, key), addresses, places))
 
 
-def _index(address: str, files: AbstractFileSystem, path: str, what: str) -> ShardIndex:
+def _index(address: str, place: tuple[AbstractFileSystem, str], key: str) -> ShardIndex:
+    files, path = place
     try:
         stamp = _stamp(files, path)
-        places = (UPath(address + INDEX_SUFFIX), _in_cache(address))
-        for place in places:
-            if (kept := _read(place, stamp)) is not None:
-                return kept
+        homes = (UPath(address + INDEX_SUFFIX), _in_cache(address))
+        for home in homes:
+            if (stored := _read(home, stamp)) is not None:
+                return stored
         with files.open(path, "rb") as shard:
             built = build(shard)
     except (tarfile.TarError, EOFError) as error:
-        why = f"{what}: '{address}' is not an uncompressed, whole tar file ({error}); make it again"
+        why = f"{key}: '{address}' is not an uncompressed, whole tar file ({error}); make it again"
         raise UserError(why) from None
     except SampleError as error:
-        raise UserError(f"{what}: '{address}': {error}") from None
+        raise UserError(f"{key}: '{address}': {error}") from None
     except FileNotFoundError:
-        raise UserError(f"{what}: a shard is missing; looked for '{address}'") from None
+        raise UserError(f"{key}: a shard is missing; looked for '{address}'") from None
     except IsADirectoryError:
-        raise UserError(f"{what}: '{address}' is a folder; name the shards, like train-{{0000..0002}}.tar") from None
-    except Exception as error:  # what a file system raises depends on its kind
-        raise UserError(f"{what}: can't read '{address}': {reason(error)}; mend that and start again") from None
-    _keep(built, stamp, places, what)
+        raise UserError(f"{key}: '{address}' is a folder; name the shards, like train-{{0000..0002}}.tar") from None
+    except Exception as error:  # each kind of file system raises its own
+        raise UserError(f"{key}: can't read '{address}': {message_of(error)}; mend that and start again") from None
+    _store(built, stamp, homes, key)
     return built
 
 
@@ -124,7 +131,7 @@ def build(shard: IO[bytes]) -> ShardIndex:
 
     Raises:
         tarfile.TarError: if it is not a whole tar file.
-        SampleError: if it has no samples, or one without an image or a label, or with two.
+        SampleError: if it has no samples, or one that has no image or no label, or two of them.
     """
     images: dict[str, tarfile.TarInfo] = {}
     labels: dict[str, dict[str, bytes]] = {".cls": {}, ".json": {}}
@@ -138,13 +145,11 @@ def build(shard: IO[bytes]) -> ShardIndex:
             if key in labels.get(suffix, images):
                 what = "images" if suffix in SUFFIXES else f"{suffix} members"
                 raise SampleError(f"the key '{key}' is there twice, with two {what}; rename or remove one")
-            if member.issparse():
-                raise tarfile.ReadError(f"the member '{member.name}' is sparse")
             if suffix in SUFFIXES:
                 images[key] = member
             else:
                 labels[suffix][key] = _content(tar, member)
-        _check_end(tar, shard)
+        _require_end(tar, shard)
     return _paired(images, labels[".cls"], labels[".json"])
 
 
@@ -160,8 +165,12 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return stream.read(_LARGEST_LABEL) if stream else b""
 
 
-def _check_end(tar: tarfile.TarFile, shard: IO[bytes]) -> None:
-    """tarfile takes a damaged header, or a file cut between two members, for the end: the end is a block of zeros."""
+def _require_end(tar: tarfile.TarFile, shard: IO[bytes]) -> None:
+    """Require the block of zeros that ends a tar file: tarfile also stops at a damaged header, or where a file is cut.
+
+    Raises:
+        tarfile.ReadError: if there is none.
+    """
     shard.seek(tar.offset)
     if shard.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
         raise tarfile.ReadError(f"damaged or cut off at byte {tar.offset}")
@@ -195,7 +204,7 @@ def _from_cls(key: str, content: bytes) -> int:
 
 
 def _from_json(key: str, content: bytes) -> int | None:
-    """The value of the key `label`; None if there is none."""
+    """The value of the key `label`; None if the key is not there."""
     try:
         written = json.loads(content)
     except (ValueError, RecursionError):
@@ -209,9 +218,9 @@ def _from_json(key: str, content: bytes) -> int | None:
 
 
 def _stamp(files: AbstractFileSystem, path: str) -> str:
-    """What changes when the shard does: its size and when it was written, or the hash that the storage has of it."""
+    """A text that changes with the shard: its size, and its time of writing or the hash that the storage has of it."""
     if isinstance(files, LocalFileSystem):
-        with Path(path).open("rb") as shard:  # a kept index must not hide that the shard can't be read
+        with Path(path).open("rb") as shard:  # a stored index must not hide that the shard can't be read
             status = os.fstat(shard.fileno())
         return f"{_VERSION} {status.st_size} {status.st_mtime_ns}"
     about = files.info(path)
@@ -222,25 +231,27 @@ def _in_cache(address: str) -> UPath:
     return UPath(cache_folder() / "shards" / f"{hashlib.sha256(os.fsencode(address)).hexdigest()[:32]}{INDEX_SUFFIX}")
 
 
-def _keep(index: ShardIndex, stamp: str, places: Sequence[UPath], what: str) -> None:
+def _store(index: ShardIndex, stamp: str, homes: tuple[UPath, UPath], key: str) -> None:
+    """Store an index beside the shard or, if that can't be written, in the cache folder."""
     stream = BytesIO()
     np.savez(stream, stamp=np.array(stamp), **vars(index))
-    beside, in_cache = places
+    beside, in_cache = homes
     try:
         write_whole(beside, stream.getvalue())
-    except Exception:  # what a file system raises where it can't be written depends on its kind
+    except Exception:  # each kind of file system raises its own
         try:
             write_whole(in_cache, stream.getvalue())
         except OSError as error:
+            why = message_of(error)
             raise UserError(
-                f"{what}: can't keep an index in '{in_cache}': {reason(error)}; set FPRAY_CACHE to another folder"
+                f"{key}: can't keep an index in '{in_cache}': {why}; set FPRAY_CACHE to another folder"
             ) from None
 
 
-def _read(place: UPath, stamp: str) -> ShardIndex | None:
-    """A kept index, or None if there is none, if it is of another state of the shard, or if it is damaged."""
+def _read(home: UPath, stamp: str) -> ShardIndex | None:
+    """A stored index, or None if there is none, if it is of another state of the shard, or if it is damaged."""
     try:
-        with np.load(BytesIO(place.read_bytes()), allow_pickle=False) as kept:
+        with np.load(BytesIO(home.read_bytes()), allow_pickle=False) as kept:
             if str(kept["stamp"]) != stamp:
                 return None
             index = ShardIndex(*(kept[field.name] for field in fields(ShardIndex)))

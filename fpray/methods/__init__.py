@@ -1,23 +1,39 @@
-"""The methods: every module in this folder that defines a `Method` with a name."""
+"""The methods: ways to get from the pre-trained model to a fine-tuned classifier, one module each.
+
+A `Method` has `Hyperparameters` and leaves a plain classifier behind; a `TrainedMethod` says which losses are
+minimised on a `Batch`, a `DerivedMethod` makes its classifier of other trials' weights. What each must hold is written
+in `base`. `METHODS` has every method by its name: those of the modules in this folder, those that installed packages
+offer by entry points in the group `fpray.methods`, and those of modules that were added.
+"""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
+from typing import Any
 
-from fpray.methods.base import DerivedMethod, Hyperparameters, Method, TrainedMethod
-
-
-def _discover() -> dict[str, type[Method]]:
-    """By name, in the order of tables: what trains nothing, what trains, what builds on others' results."""
-    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    kinds = [kind for module in modules for _, kind in inspect.getmembers(module, inspect.isclass)]
-    named = {kind for kind in kinds if issubclass(kind, Method) and "name" in vars(kind)}
-    order = sorted(named, key=lambda kind: (kind.builds_on is not None, issubclass(kind, TrainedMethod), kind.name))
-    return {kind.name: kind for kind in order}
+from fpray.data import Batch
+from fpray.discovery import Registry
+from fpray.methods.base import (
+    DerivedMethod,
+    Hyperparameters,
+    Method,
+    TrainedMethod,
+    TrainedParams,
+)
 
 
-METHODS: dict[str, type[Method]] = _discover()
+def _order(kind: type[Method[Any]]) -> tuple[bool, bool, str]:
+    """That of tables: what trains nothing, what trains, what builds on others' results."""
+    return kind.builds_on is not None, issubclass(kind, TrainedMethod), kind.name
 
-__all__ = ["METHODS", "DerivedMethod", "Hyperparameters", "Method", "TrainedMethod"]
+
+METHODS: Registry[Method[Any]] = Registry(Method, __name__, "fpray.methods", _order)  # type: ignore[type-abstract]
+
+__all__ = [
+    "METHODS",
+    "Batch",
+    "DerivedMethod",
+    "Hyperparameters",
+    "Method",
+    "TrainedMethod",
+    "TrainedParams",
+]

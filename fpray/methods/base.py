@@ -1,54 +1,83 @@
-"""What a fine-tuning method is: hyperparameters, losses, and what it leaves behind.
+"""The contract of a fine-tuning method: hyperparameters, losses, and the classifier that it leaves behind.
 
-A new method is one module in `fpray/methods/` that defines one subclass of `Method`.
+A new method is one module that defines one subclass of `Method` with a `name`: in this folder, in a package of its
+own (an entry point in the group `fpray.methods`), or in a file. Mostly it is a `TrainedMethod`, which inherits full
+fine-tuning and changes one thing of it. `fpray.testing.MethodConformance` tests most of what is asked here.
 """
 
 from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Generic, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from torch.utils.data import Dataset as TorchDataset
 
-from fpray.data.base import Split
-from fpray.model import Classifier, LoadedClip
-from fpray.reference import Reference
-from fpray.space import Log, Space
+from fpray.data import Batch, Items, Split
+from fpray.model import Classifier, LoadedClip, Reference
+from fpray.space import Log, Space, Value
 
 
 class Hyperparameters(BaseModel):
-    """A method's hyperparameters: each field's type and bounds, and its default search dimension beside them."""
+    """A method's hyperparameters: each field's type and bounds, its default search dimension beside them, and below
+    it the sentence that `fpray schema` says of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Trained(Hyperparameters):
-    """Hyperparameters of every method that trains."""
+class TrainedParams(Hyperparameters):
+    """Hyperparameters of every method that trains: the loop needs the learning rate."""
 
     # AdamW on CLIP ViT-B/16: 1e-5 is better than 3e-5 on both axes (methods' survey: TRACER vs. WiSE-FT recipe).
     lr: Annotated[float, Field(gt=0), Log(3e-6, 3e-5)]
+    """The learning rate of encoder and head; `train.lr` where that is given."""
 
 
-class Method(nn.Module, ABC):
+P = TypeVar("P", bound=Hyperparameters)
+T = TypeVar("T", bound=TrainedParams)
+
+
+class Method(nn.Module, ABC, Generic[P]):
     """One way to get from the reference to a fine-tuned classifier.
 
-    The parameters that require a gradient are what is trained; the loop knows no more of a method than this class.
+    The reference is shared by all trials in a process: a method copies of it whatever it changes.
     """
 
     name: ClassVar[str]
+    """Its name in sweep files and records: small letters, digits and _."""
     Params: ClassVar[type[Hyperparameters]]
+    """The class of its hyperparameters, the same as in `Method[...]`."""
     default_trials: ClassVar[int] = 8
+    """The number of trials that it gets where the sweep file doesn't say."""
     builds_on: ClassVar[tuple[str, ...] | None] = None
     """The methods that a `DerivedMethod` builds on where the sweep file doesn't say; None for every other."""
 
-    def __init__(self, params: Hyperparameters, reference: Reference) -> None:
+    params: P
+
+    def __init_subclass__(cls) -> None:
+        """
+        Raises:
+            TypeError: if a method has a name and no class of hyperparameters.
+        """
+        super().__init_subclass__()
+        if "name" in vars(cls) and not hasattr(cls, "Params"):
+            raise TypeError(f"the method '{cls.name}' has no Params; write Params = ... beside its name")
+
+    def __init__(self, params: P, reference: Reference) -> None:
         super().__init__()
         self.params = params
         self.reference = reference
+
+    @classmethod
+    def make(cls, params: Mapping[str, Value], reference: Reference) -> Self:
+        """The method with these hyperparameters.
+
+        Raises:
+            ValidationError: if one is missing, unknown or out of bounds.
+        """
+        return cls(cast(P, cls.Params.model_validate(params)), reference)
 
     @classmethod
     def check(cls, loaded: LoadedClip, space: Space) -> None:
@@ -60,40 +89,56 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def plain(self) -> Classifier:
-        """The plain encoder and head that this method leaves behind."""
+        """The plain encoder and head that this method leaves behind, under the reference's own keys."""
 
 
-class Derived(Hyperparameters):
-    """Hyperparameters of every method that builds on another trial."""
+class DerivedMethod(Method[P]):
+    """A method that trains nothing, but makes its classifier of other trials' weights."""
 
-    source: str
-    """The id of that trial; searched too, among the finished trials of the methods that `of` names."""
+    sources: Sequence[Mapping[str, Tensor]]
 
-
-class DerivedMethod(Method):
-    """A method that trains nothing, but makes its classifier of another trial's weights."""
-
-    def take_source(self, weights: Mapping[str, Tensor]) -> None:
-        """Receive the weights of the source trial (see `fpray.model.weights_of`)."""
-        self.source = weights
+    def take_sources(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
+        """Receive the weights of the trials that it builds on (see `fpray.model.weights_of`), in the trial's order."""
+        self.sources = weights
 
 
-class TrainedMethod(Method):
-    """A method that trains: here a copy of the reference, encoder and head, by cross-entropy."""
+class TrainedMethod(Method[T]):
+    """A method that trains: here a copy of the reference, encoder and head, by cross-entropy.
+
+    The loop relies on this:
+    - Weights that require a gradient are trained, and no others; the losses must give each of them one, since several
+      workers wait for it. A method that freezes some does so in `__init__`.
+    - A checkpoint keeps the weights that require a gradient, and every buffer. So what a step changes and a resumed
+      trial needs (an average of weights, an optimiser's state of its own) is registered as a buffer. With several
+      workers buffers become the main worker's after each epoch.
+    - `train()` is called before each epoch and switches every submodule. A frozen teacher that is one would be
+      switched too: the reference's classifier isn't, another is kept in `eval` mode by overriding `train`.
+    """
 
     classifier: Classifier
+    """Evaluated on validation images after each epoch."""
 
-    def __init__(self, params: Hyperparameters, reference: Reference) -> None:
+    def __init__(self, params: T, reference: Reference) -> None:
         super().__init__(params, reference)
         self.classifier = copy.deepcopy(reference.classifier).requires_grad_(True)
 
-    def training_data(self, split: Split) -> TorchDataset[tuple[Tensor, int]]:
-        """Pairs (input, label) that make up an epoch: by default the split's augmented images."""
+    def training_data(self, split: Split) -> Items:
+        """The items of an epoch, mappings of tensors: by default the split's augmented images, with their labels.
+
+        More keys may be added; each value of a batch has the images along its first dimension.
+        """
         return self.reference.augmented(split)
 
-    def forward(self, inputs: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """Named losses of one batch; their sum is what is minimised (plus the penalty, see `add_penalty`)."""
-        return {"cross_entropy": nn.functional.cross_entropy(self.classifier(inputs), labels)}
+    def forward(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Named losses of one batch; their sum is what is minimised (plus the penalty, see `add_penalty`).
+
+        Each loss is a scalar and a mean over the batch's images. A sum, or a loss that compares images of a batch with
+        each other, would be another one where a batch is cut in parts (`train.accumulate`) or shared by workers.
+
+        Args:
+            batch: what `training_data` gives, stacked: `images`, [batch, 3, height, width], and `labels`, [batch].
+        """
+        return {"cross_entropy": nn.functional.cross_entropy(self.classifier(batch["images"]), batch["labels"])}
 
     def add_penalty(self) -> None:
         """Add the gradient of a penalty on the weights, if there is one, to the gradients of the losses."""

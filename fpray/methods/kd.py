@@ -10,11 +10,23 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from fpray.methods.base import Trained, TrainedMethod
+from fpray.data import Batch
+from fpray.methods.base import TrainedMethod, TrainedParams
 from fpray.space import Constant, Log
 
 
-class KD(TrainedMethod):
+class KDParams(TrainedParams):
+    """The weight of the distance, its form, and the temperature of `kl`."""
+
+    strength: Annotated[float, Field(ge=0), Log(1e-2, 1e1)]
+    """The weight of the distance, beside the cross-entropy."""
+    form: Annotated[Literal["kl", "mse_logits", "mse_features"], Constant("kl")]
+    """The distance: between the distributions over classes, the logits, or the features."""
+    temperature: Annotated[float, Field(gt=0), Constant(1.0)]
+    """The number that both models' logits are divided by, before `kl` compares them."""
+
+
+class KD(TrainedMethod[KDParams]):
     """Keeps the outputs near the reference's on the training images (arXiv 1503.02531; 2309.06256).
 
     Forms of the distance, where the sources differ:
@@ -25,17 +37,13 @@ class KD(TrainedMethod):
     """
 
     name = "kd"
+    Params = KDParams
 
-    class Params(Trained):
-        strength: Annotated[float, Field(ge=0), Log(1e-2, 1e1)]
-        form: Annotated[Literal["kl", "mse_logits", "mse_features"], Constant("kl")]
-        temperature: Annotated[float, Field(gt=0), Constant(1.0)]
-
-    def forward(self, inputs: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        features = self.classifier.features(inputs)
+    def forward(self, batch: Batch) -> Mapping[str, Tensor]:
+        features = self.classifier.features(batch["images"])
         logits = self.classifier.head(features)
         with torch.no_grad():
-            known_features = self.reference.classifier.features(inputs)
+            known_features = self.reference.classifier.features(batch["images"])
             known_logits = self.reference.classifier.head(known_features)
         if self.params.form == "kl":
             distance = kl(logits, known_logits, self.params.temperature)
@@ -43,7 +51,8 @@ class KD(TrainedMethod):
             distance = F.mse_loss(logits, known_logits)
         else:
             distance = (features - known_features).square().sum(dim=-1).mean()
-        return {"cross_entropy": F.cross_entropy(logits, labels), "distillation": self.params.strength * distance}
+        cross_entropy = F.cross_entropy(logits, batch["labels"])
+        return {"cross_entropy": cross_entropy, "distillation": self.params.strength * distance}
 
 
 def kl(logits: Tensor, reference_logits: Tensor, temperature: float) -> Tensor:

@@ -7,24 +7,26 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from fpray.methods.base import Trained
+from fpray.methods.base import TrainedParams
 from fpray.methods.penalty import PenalisedMethod
 from fpray.space import Log
 
 
-class L2(PenalisedMethod):
+class L2Params(TrainedParams):
+    """The weight of the penalty."""
+
+    strength: Annotated[float, Field(ge=0), Log(1e-4, 2.0)]
+    """The weight of the penalty, beside the cross-entropy."""
+
+
+class L2(PenalisedMethod[L2Params]):
     """Sum of squares over encoder and head, no factor 1/2 (L2-SP, arXiv 1802.01483, as LP-FT's code has it).
 
     The text of arXiv 2309.06256 writes a norm without a square; its code squares, with strength * 1e9 * mean.
     """
 
     name = "l2"
-
-    class Params(Trained):
-        strength: Annotated[float, Field(ge=0), Log(1e-4, 2.0)]
-
-    def penalty(self) -> torch.Tensor:
-        return self.params.strength * sum(d.square().sum() for d in self.differences())
+    Params = L2Params
 
     @torch.no_grad()
     def add_penalty(self) -> None:

@@ -9,15 +9,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from fpray.attention import pack, unpack
 from fpray.errors import UserError
-from fpray.methods.base import Hyperparameters, TrainedMethod
-from fpray.model import Classifier, LoadedClip
-from fpray.reference import Reference
+from fpray.methods.base import TrainedMethod, TrainedParams
+from fpray.model import Classifier, LoadedClip, Reference, pack, unpack
 from fpray.space import Choice, Constant, Log, Space
 
 PARTS = {"attention": ("attention",), "mlp": ("mlp",), "both": ("attention", "mlp")}
-"""What `layers` may say, and the parts of a transformer block that it means."""
+"""The values of `layers`, and the parts of a transformer block that it means."""
 OWNERS = {
     # A module with these linear layers is that part: as unpacked here or in open_clip, then as timm has it (in its
     # ViTs, in its attention pooling, in its EVA).
@@ -26,22 +24,29 @@ OWNERS = {
 }
 
 
-class LoRA(TrainedMethod):
-    """peft's LoRA (arXiv 2106.09685): w = w0 + (alpha / rank) * B A on the chosen layers; the head is trained whole.
+class LoRAParams(TrainedParams):
+    """The learning rate, and peft's own words."""
 
-    It needs a larger learning rate than full fine-tuning, and has a range of its own (arXiv 2604.16410).
-    """
+    # It needs a larger learning rate than full fine-tuning (arXiv 2604.16410).
+    lr: Annotated[float, Field(gt=0), Log(1e-5, 1e-3)]
+    """The learning rate of the low-rank matrices and the head; `train.lr` where that is given."""
+    rank: Annotated[int, Field(ge=1), Choice((4, 8, 16, 32, 64))]
+    """The rank of the change to each layer."""
+    alpha: Annotated[float, Field(gt=0), Constant(16.0)]
+    """The scale of the changes: they are multiplied by alpha / rank."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Constant(0.0)]
+    """The share of a layer's inputs that is dropped, in training, before its low-rank change."""
+    layers: Annotated[Literal["attention", "mlp", "both"], Constant("both")]
+    """The parts of each transformer block that are changed."""
+
+
+class LoRA(TrainedMethod[LoRAParams]):
+    """peft's LoRA (arXiv 2106.09685): w = w0 + (alpha / rank) * B A on the chosen layers; the head is trained whole."""
 
     name = "lora"
+    Params = LoRAParams
 
-    class Params(Hyperparameters):
-        lr: Annotated[float, Field(gt=0), Log(1e-5, 1e-3)]
-        rank: Annotated[int, Field(ge=1), Choice((4, 8, 16, 32, 64))]
-        alpha: Annotated[float, Field(gt=0), Constant(16.0)]
-        dropout: Annotated[float, Field(ge=0, lt=1), Constant(0.0)]
-        layers: Annotated[Literal["attention", "mlp", "both"], Constant("both")]
-
-    def __init__(self, params: Params, reference: Reference) -> None:
+    def __init__(self, params: LoRAParams, reference: Reference) -> None:
         # Imported here: peft takes seconds to import, and only LoRA's trials need it.
         from peft import LoraConfig, get_peft_model
 
@@ -49,12 +54,17 @@ class LoRA(TrainedMethod):
         self.classifier.encoder.requires_grad_(False)
         unpack(self.classifier.encoder)
         targets = [name for part in PARTS[params.layers] for name in layers_of(self.classifier.encoder, part)]
-        config = LoraConfig(r=params.rank, lora_alpha=params.alpha, lora_dropout=params.dropout, target_modules=targets)
+        config = LoraConfig(
+            r=params.rank,
+            lora_alpha=params.alpha,  # type: ignore[arg-type]  # peft's hint says int, its code takes any number
+            lora_dropout=params.dropout,
+            target_modules=targets,
+        )
         self.classifier.encoder = get_peft_model(self.classifier.encoder, config)
 
     @classmethod
     def check(cls, loaded: LoadedClip, space: Space) -> None:
-        encoder = copy.deepcopy(loaded.clip.visual)
+        encoder = copy.deepcopy(loaded.visual)
         unpack(encoder)
         run = layers_run(encoder, torch.zeros(1, 3, *loaded.image_size))
         able = [part for part in OWNERS if (names := set(layers_of(encoder, part))) and names <= run]

@@ -9,26 +9,32 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from fpray.methods.base import Derived, DerivedMethod
+from fpray.methods.base import DerivedMethod, Hyperparameters
 from fpray.model import Classifier, load_weights, weights_of
 from fpray.space import Uniform
 
 
-class WiseFT(DerivedMethod):
+class WiseFTParams(Hyperparameters):
+    """The share of the fine-tuned weights."""
+
+    alpha: Annotated[float, Field(ge=0, le=1), Uniform(0.0, 1.0)]
+    """The share of the fine-tuned weights: 0 is the pre-trained model, 1 the fine-tuned one."""
+
+
+class WiseFT(DerivedMethod[WiseFTParams]):
     """Interpolates every weight of encoder and head (arXiv 2109.01903); trains nothing.
 
-    alpha 0 is the pre-trained model, 1 the fine-tuned one. The weights of the `source` trial are w1.
+    alpha 0 is the pre-trained model, 1 the fine-tuned one. The weights of its only source are w1.
     """
 
     name = "wise_ft"
     builds_on = ("full",)
-
-    class Params(Derived):
-        alpha: Annotated[float, Field(ge=0, le=1), Uniform(0.0, 1.0)]
+    Params = WiseFTParams
 
     def plain(self) -> Classifier:
         classifier = copy.deepcopy(self.reference.classifier)
-        load_weights(classifier, interpolate(weights_of(classifier), self.source, self.params.alpha))
+        (fine_tuned,) = self.sources
+        load_weights(classifier, interpolate(weights_of(classifier), fine_tuned, self.params.alpha))
         return classifier
 
 

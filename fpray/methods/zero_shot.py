@@ -6,7 +6,7 @@ from fpray.methods.base import Hyperparameters, Method
 from fpray.model import Classifier
 
 
-class ZeroShot(Method):
+class ZeroShot(Method[Hyperparameters]):
     """Trains nothing (CLIP, arXiv 2103.00020)."""
 
     name = "zero_shot"

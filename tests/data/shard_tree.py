@@ -12,10 +12,10 @@ import numpy as np
 import webdataset
 from PIL import Image
 
+from fpray.config.file import check_sweep
 from fpray.data.base import Split
+from fpray.data.layouts.webdataset import ShardImages, WebDataset
 from fpray.data.shards import ShardIndex, indexes
-from fpray.data.webdataset import ShardImages, WebDataset
-from fpray.sweepfile import check_sweep
 
 CLASSES = ("cat", "dog", "snow leopard")
 

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fpray.data.encoded import ImageFiles, UnreadableImageError, decode
+from fpray.data.base import UnreadableImageError
+from fpray.data.encoded import ImageFiles, decode
 from fpray.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -165,6 +166,22 @@ def test_more_than_a_hundredth_unreadable_is_an_error_that_names_them(tmp_path: 
         r"\(9.png: no such file or directory\); mend or remove them$",
     ):
         images[9]
+
+
+def test_an_image_is_tried_without_an_error_for_the_split(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(saved(Image.fromarray(COLOURED), "PNG"))
+    (tmp_path / "1.png").write_text("not an image")
+    images = ImageFiles(tmp_path, ["0.png", "1.png", "2.png"], [0] * 3)
+    assert images.too_many_unreadable("none yet") is None
+    assert [images.try_one(index) for index in range(3)] == [
+        (9, 6),
+        "1.png: not an image",
+        "2.png: no such file or directory",
+    ]
+    assert images.unreadable.tolist() == [False, True, True]
+    assert images.too_many_unreadable("an example") == (
+        "data: at least 2 of 3 images can't be decoded, more than 1 %: 1.png, 2.png (an example); mend or remove them"
+    )
 
 
 def test_an_image_that_pil_calls_huge_but_decodes_is_no_warning(

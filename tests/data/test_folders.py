@@ -1,4 +1,4 @@
-"""What folder layouts share: sorted listings, one sentence for each bad folder, and shares by hash."""
+"""Datasets in folders: sorted listings, one sentence for each bad folder, and shares by hash."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import as_nobody
 from open_clip import OPENAI_IMAGENET_TEMPLATES
 from pydantic import TypeAdapter, ValidationError
 
 from fpray.data.base import Split
 from fpray.data.encoded import SUFFIXES
 from fpray.data.folders import (
-    TEMPLATES,
+    IMAGENET_TEMPLATES,
     Classes,
-    Names,
     Root,
     Share,
     Templates,
+    UniqueNames,
     image_files,
     image_splits,
     left_out_remarks,
@@ -27,6 +26,7 @@ from fpray.data.folders import (
     subfolders,
 )
 from fpray.errors import UserError
+from tests.nobody import as_nobody
 
 
 def touch(root: Path, *paths: str) -> None:
@@ -49,8 +49,8 @@ def test_positions_are_spread_evenly() -> None:
 
 
 def test_the_templates_are_openais_eighty() -> None:
-    assert len(set(TEMPLATES)) == 80
-    for text, function in zip(TEMPLATES, OPENAI_IMAGENET_TEMPLATES, strict=True):
+    assert len(set(IMAGENET_TEMPLATES)) == 80
+    for text, function in zip(IMAGENET_TEMPLATES, OPENAI_IMAGENET_TEMPLATES, strict=True):
         assert text.count("{}") == 1
         assert text.replace("{}", "hot dog") == function("hot dog")
 
@@ -147,13 +147,12 @@ def test_an_image_that_links_to_nowhere_is_named(tmp_path: Path) -> None:
         image_files(tmp_path, "dog", "data.root", "fill it")
 
 
-@pytest.mark.parametrize("target", ["cat", "cow", ".", "..", "../photo"])
-def test_a_link_in_a_circle_is_named(target: str, tmp_path: Path) -> None:
+def test_a_link_in_a_circle_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "photo/dog/1.jpg")
-    (tmp_path / "photo/cat").symlink_to(target)
-    if target == "cow":
-        (tmp_path / "photo/cow").symlink_to("cat")
-    with pytest.raises(UserError, match=r"^data.id: the link '.*/photo/c[ao][tw]' leads in a circle; mend or remove"):
+    (tmp_path / "photo/cat").symlink_to("cow")
+    (tmp_path / "photo/cow").symlink_to("cat")
+    message = r"^data.id: can't read '.*/photo/c[ao][tw]': too many levels of symbolic links; mend or remove it$"
+    with pytest.raises(UserError, match=message):
         subfolders(tmp_path / "photo", "data.id")
 
 
@@ -177,18 +176,18 @@ def test_a_template_has_one_place_for_the_class(template: str) -> None:
 
 def test_lists_may_be_one_word_but_not_empty() -> None:
     assert TypeAdapter(Templates).validate_python("a {}.") == ("a {}.",)
-    assert TypeAdapter(Names).validate_python(["b", "a"]) == ("b", "a")
-    for kind in (Templates, Names):
+    assert TypeAdapter(UniqueNames).validate_python(["b", "a"]) == ("b", "a")
+    for kind in (Templates, UniqueNames):
         with pytest.raises(ValidationError, match="is an empty list"):
             TypeAdapter(kind).validate_python([])
         with pytest.raises(ValidationError, match="must be a list, not 3"):
             TypeAdapter(kind).validate_python(3)
     with pytest.raises(ValidationError, match="an empty name says nothing; write one"):
-        TypeAdapter(Names).validate_python(["a", " "])
+        TypeAdapter(UniqueNames).validate_python(["a", " "])
     with pytest.raises(ValidationError, match="one class leaves nothing to tell apart; name two or more"):
         TypeAdapter(Classes).validate_python(["a"])
     with pytest.raises(ValidationError, match="'a' is there twice; name each once"):
-        TypeAdapter(Names).validate_python(["a", "b", "a"])
+        TypeAdapter(UniqueNames).validate_python(["a", "b", "a"])
 
 
 def test_the_root_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

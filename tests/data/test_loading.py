@@ -12,7 +12,7 @@ from PIL import Image
 from fpray.data.encoded import ImageFiles
 from fpray.data.loading import Draws, EpochBatches, Transformed, in_order, loader
 from fpray.errors import UserError
-from fpray.reference import Reference
+from fpray.model.reference import Reference
 
 CPU = torch.device("cpu")
 
@@ -63,9 +63,9 @@ def test_workers_share_evenly_even_a_batch_larger_than_the_data() -> None:
 def test_evaluation_meets_images_in_order(workers: int, reference: Reference) -> None:
     images = reference.dataset.images(reference.dataset.splits()[1])
     batches = list(in_order(images, reference.loaded.preprocess, [5, 2, 9, 0, 11], workers, CPU, batch_size=2))
-    assert [len(x) for x, _ in batches] == [2, 2, 1]
-    assert torch.cat([labels for _, labels in batches]).tolist() == [images.labels[i] for i in (5, 2, 9, 0, 11)]
-    assert torch.equal(torch.cat([x for x, _ in batches])[2], reference.loaded.preprocess(images[9]))
+    assert [len(batch["images"]) for batch in batches] == [2, 2, 1]
+    assert torch.cat([batch["labels"] for batch in batches]).tolist() == [images.labels[i] for i in (5, 2, 9, 0, 11)]
+    assert torch.equal(torch.cat([batch["images"] for batch in batches])[2], reference.loaded.preprocess(images[9]))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -77,7 +77,7 @@ def test_an_augmented_image_does_not_depend_on_who_loads_it(workers: int, refere
         batched, seen = loader(draws, loaders, CPU, batch_sampler=batches), []
         for batches.epoch in range(2):
             torch.rand(loaders + batches.epoch)
-            seen += [x for x, _ in batched]
+            seen += [batch["images"] for batch in batched]
         return seen
 
     alone, shared = epochs(0), epochs(workers)
@@ -90,9 +90,9 @@ def test_each_draw_augments_anew_and_leaves_the_process_its_random_numbers(refer
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    pictures = [draws[epoch, 7][0] for epoch in range(4)]
+    pictures = [draws[epoch, 7]["images"] for epoch in range(4)]
     assert torch.equal(torch.rand(3), expected)
-    assert torch.equal(draws[2, 7][0], pictures[2])
+    assert torch.equal(draws[2, 7]["images"], pictures[2])
     assert len({picture.numpy().tobytes() for picture in pictures}) == 4
 
 
@@ -120,7 +120,7 @@ def test_an_unreadable_training_image_is_skipped_and_noted(workers: int, folder:
     batched = loader(
         Draws(Transformed(images, brightness), 0), workers, CPU, batch_sampler=EpochBatches(200, 50, 0, 0, 1)
     )
-    seen = [(int(x), int(y)) for xs, ys in batched for x, y in zip(xs, ys, strict=True)]
+    seen = [(int(x), int(y)) for b in batched for x, y in zip(b["images"], b["labels"], strict=True)]
     assert len(seen) == 200
     assert sorted(seen) == sorted((n if n not in (7, 8) else 9, (n if n not in (7, 8) else 9) % 5) for n in range(200))
     assert [images.name_of(i) for i in images.unreadable.nonzero()] == ["007.png", "008.png"]
@@ -130,7 +130,7 @@ def test_an_unreadable_training_image_is_skipped_and_noted(workers: int, folder:
 def test_an_unreadable_evaluation_image_is_black_and_noted(workers: int, folder: Path) -> None:
     images = files(folder)
     batches = list(in_order(images, brightness, range(5, 11), workers, CPU))
-    assert torch.cat([x for x, _ in batches]).tolist() == [5, 6, 0, 0, 9, 10]
+    assert torch.cat([batch["images"] for batch in batches]).tolist() == [5, 6, 0, 0, 9, 10]
     assert images.unreadable.nonzero().flatten().tolist() == [7, 8]
 
 

@@ -11,12 +11,12 @@ import fsspec
 import numpy as np
 import pytest
 import torch
-from object_store import Server
 from PIL import Image
-from shard_tree import encoded, tar, train_images, write_shards
 
+from fpray.data.layouts.webdataset import UnreachableShardError
 from fpray.data.loading import Draws, EpochBatches, Transformed, in_order, loader
-from fpray.data.webdataset import UnreachableShardError
+from tests.data.object_store import Server
+from tests.data.shard_tree import encoded, tar, train_images, write_shards
 
 CPU = torch.device("cpu")
 _buckets = count()
@@ -80,7 +80,7 @@ def test_every_image_is_trained_on_and_an_unreadable_one_skipped_and_noted(
     batches = EpochBatches(200, 50, 0, 0, 1)
     batched = loader(Draws(Transformed(images, brightness), 0), workers, CPU, batch_sampler=batches)
     for batches.epoch in range(2):
-        seen = [(int(x), int(y)) for xs, ys in batched for x, y in zip(xs, ys, strict=True)]
+        seen = [(int(x), int(y)) for b in batched for x, y in zip(b["images"], b["labels"], strict=True)]
         assert sorted(seen) == sorted((n, n % 3) for n in [*range(7), 9, 9, 9, *range(10, 200)])
     assert [images.name_of(i)[-9:] for i in images.unreadable.nonzero()] == ["a.tar/007", "a.tar/008"]
 
@@ -89,8 +89,8 @@ def test_every_image_is_trained_on_and_an_unreadable_one_skipped_and_noted(
 def test_evaluation_meets_every_image_in_order(workers: int, put: Callable[[bytes], str], greys: bytes) -> None:
     images = train_images(put(greys))
     batches = list(in_order(images, brightness, range(5, 200), workers, CPU, batch_size=16))
-    assert torch.cat([x for x, _ in batches]).tolist() == [5, 6, 0, 0, *range(9, 200)]
-    assert torch.cat([y for _, y in batches]).tolist() == [n % 3 for n in range(5, 200)]
+    assert torch.cat([batch["images"] for batch in batches]).tolist() == [5, 6, 0, 0, *range(9, 200)]
+    assert torch.cat([batch["labels"] for batch in batches]).tolist() == [n % 3 for n in range(5, 200)]
 
 
 def test_a_batch_is_fetched_at_once(tmp_path: Path, server: Server, greys: bytes, cache: Path) -> None:
@@ -99,8 +99,8 @@ def test_a_batch_is_fetched_at_once(tmp_path: Path, server: Server, greys: bytes
     assert len(list(cache.rglob("*.index.npz"))) == 1
     server.meeting.append(threading.Barrier(8, timeout=10))  # one request after another would break it
     batches = EpochBatches(200, 8, 0, 0, 1)
-    drawn = next(iter(loader(Draws(Transformed(images, brightness), 0), 0, CPU, batch_sampler=batches)))[0]
-    evaluated = next(iter(in_order(images, brightness, range(100, 108), 0, CPU, batch_size=8)))[0]
+    drawn = next(iter(loader(Draws(Transformed(images, brightness), 0), 0, CPU, batch_sampler=batches)))["images"]
+    evaluated = next(iter(in_order(images, brightness, range(100, 108), 0, CPU, batch_size=8)))["images"]
     assert sorted(drawn.tolist()) == sorted(index for _, index in next(iter(batches)))
     assert evaluated.tolist() == list(range(100, 108))
     server.meeting[0].abort()

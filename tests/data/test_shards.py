@@ -15,10 +15,10 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
-from shard_tree import encoded, index_of, tar, write_shards
 
 from fpray.data.shards import ShardIndex, build, indexes, split_name
 from fpray.errors import UserError
+from tests.data.shard_tree import encoded, index_of, tar, write_shards
 
 
 @pytest.fixture(autouse=True)

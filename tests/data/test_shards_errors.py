@@ -1,21 +1,20 @@
-"""What is wrong with a shard, or keeps it from being read, is said in one sentence that names it."""
+"""A shard that is wrong or can't be read: one sentence, which names it."""
 
 from __future__ import annotations
 
 import gzip
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from conftest import as_nobody
 from fsspec import AbstractFileSystem
 from fsspec.registry import known_implementations
-from shard_tree import index_of, tar
 
 from fpray.errors import UserError
+from tests.data.shard_tree import index_of, tar
+from tests.nobody import as_nobody
 
 PNG = ("1.png", b"x")
 WRONG: dict[str, tuple[list[tuple[str, bytes]], str]] = {
@@ -76,15 +75,6 @@ def test_what_is_no_whole_tar_file_is_said(damage: Callable[[bytes], bytes], tmp
         UserError, match=rf"^data.id.train: '{shard}' is not an uncompressed, whole tar file \(.+\); .*$"
     ):
         index_of(shard)
-
-
-def test_sparse_members_are_refused(tmp_path: Path) -> None:
-    content = bytearray(tar([("1.png", b"x"), ("1.cls", b"1")], format=tarfile.GNU_FORMAT))
-    content[156:157] = tarfile.GNUTYPE_SPARSE
-    content[148:156] = b"%06o\0 " % (sum(content[:148]) + sum(content[156:512]) + 8 * 32)
-    (tmp_path / "a.tar").write_bytes(content)
-    with pytest.raises(UserError, match=r"is not an uncompressed, whole tar file \(the member '1.png' is sparse\)"):
-        index_of(tmp_path / "a.tar")
 
 
 @pytest.mark.parametrize("place", ["{}/missing.tar", "memory://nowhere/missing.tar"])

@@ -8,9 +8,10 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-from imagenet_tree import make_family
 from PIL import Image
-from shard_tree import make_shards
+
+from tests.data.imagenet_tree import make_family
+from tests.data.shard_tree import make_shards
 
 STYLES = ("clipart", "infograph", "painting", "quickdraw", "real", "sketch")
 """DomainNet's domains."""

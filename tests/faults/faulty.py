@@ -17,17 +17,17 @@ from typing import Any, NoReturn
 import torch
 from upath import UPath
 
-from fpray import store
-from fpray.config import Sweep
-from fpray.records import Record
-from fpray.runtime import Runtime
+from fpray import conditional
+from fpray.config import TrialSettings
+from fpray.records import Record, SweepFolder, store
 from fpray.storage import StorageError
-from fpray.trial import run_trial
+from fpray.training.runtime import Runtime
+from fpray.training.trial import run_trial
 
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """What happens, and when: at the `count`th step or evaluated batch (`beat`), during the `count`th write of a file
+    """A fault and its moment: at the `count`th step or evaluated batch (`beat`), during the `count`th write of a file
     (`write`: it lies beside and is not renamed yet) or right after it (`written`), in the worker of a rank."""
 
     kind: str
@@ -87,9 +87,9 @@ def plan(folder: Path, faults: dict[str, Fault]) -> None:
     (folder / "faults.json").write_text(json.dumps({key: dataclasses.astuple(f) for key, f in faults.items()}))
 
 
-def work(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
+def work(record: Record, settings: TrialSettings, folder: SweepFolder, runtime: Runtime) -> None:
     """Run a trial, with what is planned for it; the sweep's `faults.log` tells what happened."""
-    log, planned = Path(folder.path) / "faults.log", Path(folder.path) / "faults.json"
+    log, planned = Path(folder.path.path) / "faults.log", Path(folder.path.path) / "faults.json"
     key = f"{record.trial.id}#{record.attempt}"
     faults: dict[str, Any] = json.loads(planned.read_text()) if planned.exists() else {}
     fault = Fault(*faults[key]) if key in faults else None
@@ -114,7 +114,7 @@ def work(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
         came("beat")
 
     with telling_of_writes(came):
-        run_trial(record, sweep, folder, dataclasses.replace(runtime, beat=beat, stop_asked=stop_asked))
+        run_trial(record, settings, folder, dataclasses.replace(runtime, beat=beat, stop_asked=stop_asked))
     if runtime.is_main:
         note(log, f"end {key}")
 
@@ -122,7 +122,7 @@ def work(record: Record, sweep: Sweep, folder: UPath, runtime: Runtime) -> None:
 @contextlib.contextmanager
 def telling_of_writes(came: Callable[[str], None]) -> Iterator[None]:
     """Call `came` during and after every write of one of a trial's files in this process."""
-    real = store.write_whole
+    modules, real = (store, conditional), store.write_whole
 
     def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] = lambda: None) -> None:
         def last_moment() -> None:
@@ -132,11 +132,13 @@ def telling_of_writes(came: Callable[[str], None]) -> Iterator[None]:
         real(path, content, last_moment)
         came("written")
 
-    store.write_whole = write_whole
+    for module in modules:
+        module.write_whole = write_whole
     try:
         yield
     finally:
-        store.write_whole = real
+        for module in modules:
+            module.write_whole = real
 
 
 def log_of(folder: Path) -> list[list[str]]:
@@ -146,5 +148,5 @@ def log_of(folder: Path) -> list[list[str]]:
 
 
 def epochs_begun(folder: Path) -> Counter[str]:
-    """How many epochs each trial has begun, in all its attempts."""
+    """The number of epochs that each trial has begun, in all its attempts."""
     return Counter(words[1].partition("#")[0] for words in log_of(folder) if words[0] == "epoch")

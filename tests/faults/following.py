@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from driver import output, start
-from faulty import epochs_begun
 from mlflow import MlflowClient
-from upath import UPath
 
-from fpray.records import Record
-from fpray.store import RecordStore
+from fpray.records.record import Record
+from tests.faults.command import output, start
+from tests.faults.faulty import epochs_begun, log_of
+from tests.sweeps import records_in
+from tests.waiting import PATIENCE_SECONDS
 
 
 @contextmanager
-def driver(file: Path, address: str | None = None, moment: str = "", count: int = 0) -> Iterator[ForkServerProcess]:
+def running(file: Path, address: str | None = None, moment: str = "", count: int = 0) -> Iterator[ForkServerProcess]:
     """The command, see `start`; killed if the test leaves it."""
     process = start(file, address, moment, count)
     try:
@@ -28,30 +27,35 @@ def driver(file: Path, address: str | None = None, moment: str = "", count: int 
         process.join()
 
 
-def ended(process: ForkServerProcess, file: Path, seconds: float = 200) -> tuple[int | None, str]:
+def ended(process: ForkServerProcess, file: Path) -> tuple[int | None, str]:
     """The exit code of a command that is ending, and what it said."""
-    process.join(seconds)
+    process.join(PATIENCE_SECONDS)
     said = output(file).read_text()
     output(file).unlink()
     return process.exitcode, said
 
 
 def to_the_end(file: Path, address: str | None = None) -> tuple[int | None, str]:
-    with driver(file, address) as process:
+    with running(file, address) as process:
         return ended(process, file)
 
 
-def wait_for(process: ForkServerProcess, happened: Callable[[], object], seconds: float = 90) -> bool:
-    """Wait until something has happened or the command has ended; whether it happened."""
-    deadline = time.monotonic() + seconds
-    while not (seen := happened()) and process.is_alive():
-        assert time.monotonic() < deadline
-        process.join(0.02)
-    return bool(seen)
-
-
 def records(file: Path) -> dict[str, Record]:
-    return {r.trial.id: r for r in RecordStore(UPath(file.parent / "small")).read_all()}
+    return records_in(file.parent / "small")
+
+
+def state_of(pid: int) -> str:
+    """Linux's letter for a process's state: T is stopped; X for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
+def frozen(file: Path) -> set[int]:
+    """The processes of trials that are frozen now, see `faulty.freeze`."""
+    pids = {int(words[2]) for words in log_of(file.parent / "small") if words[:2] == ["fault", "freeze"]}
+    return {pid for pid in pids if state_of(pid) == "T"}
 
 
 def points(file: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:

@@ -1,4 +1,4 @@
-"""What lies between fpray and an MLflow server, and does to each call what a test says."""
+"""A proxy between fpray and an MLflow server: it loses, holds up or refuses the calls that a test chooses."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from mlflow_server import Server
+from tests.faults.mlflow_server import Server
 
 LOST, HANG, REFUSED = "lost", "hang", "refused"
 Rule = Callable[[str], str | None]
-"""Says of a call (`POST runs/create`) what becomes of it: None if it goes through."""
+"""Maps a call (`POST runs/create`) to its fate; None if it goes through."""
 
 
 class Proxy(ThreadingHTTPServer):
-    """Passes calls on to a server, if `rule` doesn't say otherwise."""
+    """Passes calls on to a server, unless `rule` decides otherwise.
+
+    Calls that hang do so until `over` is set.
+    """
 
     daemon_threads = True
 
     def __init__(self, server: Server) -> None:
         super().__init__(("127.0.0.1", 0), _Call)
-        self.server, self.over = server, threading.Event()
+        self.mlflow, self.over = server, threading.Event()
         self.rule: Rule = pass_on
         self.calls: list[str] = []
         self.uri = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_: object) -> None:
-        """The client has given up, or the server is away."""
+        """Print nothing: the client has given up, or the server is away."""
 
 
 def pass_on(call: str) -> str | None:
@@ -61,7 +64,7 @@ class _Call(BaseHTTPRequestHandler):
                 self.wfile.write(content)
 
     def _forward(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.mlflow.port, timeout=60)
         headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
         connection.request(self.command, self.path, body, headers)
         answer = connection.getresponse()
@@ -70,4 +73,4 @@ class _Call(BaseHTTPRequestHandler):
         return answer, content
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Print nothing."""

@@ -20,7 +20,7 @@ def free_port() -> int:
 
 
 class Server:
-    """`mlflow server` on sqlite; killed and started again, it is on the same port and has the same database."""
+    """`mlflow server` on sqlite. When it is killed and started again, it keeps its port and its database."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()

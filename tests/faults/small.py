@@ -9,16 +9,23 @@ from typing import Any
 
 import yaml
 
-from fpray.records import Record
+from fpray.records.record import Record
 
-# Ray's workers import `faulty`, whose trials they run.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+# Ray's workers import `tests.faults.faulty`, whose trials they run.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
 
 SMALL: dict[str, Any] = {
     "name": "small",
     "data": {"train_images": 80},
     "train": {"epochs": 3, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}, "warmup_steps": 2},
 }
+STEPS, EVALUATED = 2, 7
+"""An epoch's signs of life: of its steps, and of the batches that are evaluated after them."""
+
+
+def in_epoch(number: int) -> int:
+    """The sign of life at which a trial takes the last step of its `number`th epoch."""
+    return (number - 1) * (STEPS + EVALUATED) + STEPS
 
 
 def outcomes(records: Iterable[Record]) -> dict[str, object]:

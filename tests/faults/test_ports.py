@@ -1,26 +1,26 @@
-"""Who can reach what a sweep starts: nobody from another machine, and nobody without the token."""
+"""Ports that a sweep opens are reached by nobody from another machine, and nobody without the token."""
 
 from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from mlflow_server import free_port
 
-from fpray.tracking import open_command
+from fpray.tracking.pages import pages
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 OWN_RAY = """
-import sys, fpray.cluster, ray
-fpray.cluster.connect(None)
+import sys, fpray.execution, ray
+fpray.execution.connect(None)
 work = ray.remote(lambda: ray.util.get_node_ip_address())
 ray.get(work.remote())
 print(ray.get_runtime_context().gcs_address, flush=True)
@@ -49,24 +49,28 @@ def listening(process: psutil.Process) -> dict[str, set[str]]:
     """The addresses on which a process and its descendants listen, by the processes' names."""
     found: dict[str, set[str]] = {}
     for part in [process, *process.children(recursive=True)]:
-        for connection in part.net_connections("all"):
+        try:
+            name, connections = part.name(), part.net_connections("all")
+        except psutil.NoSuchProcess:  # a server's short helper, ended since it was listed
+            continue
+        for connection in connections:
             if connection.status == psutil.CONN_LISTEN and connection.family != socket.AF_UNIX:
-                found.setdefault(part.name(), set()).add(connection.laddr.ip.removeprefix("::ffff:"))
+                found.setdefault(name, set()).add(connection.laddr.ip.removeprefix("::ffff:"))
             assert connection.type != socket.SOCK_DGRAM or connection.family == socket.AF_UNIX, connection
     return found
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def mlflow_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psutil.Process]:
-    """MLflow's pages, by the command that a sweep prints, on a free port; it starts while the other tests run."""
-    port = free_port()
-    python, *call = shlex.split(open_command(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"))
+    """MLflow's pages, by the command that a sweep prints, on a free port."""
+    command = pages(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db", "1").command
+    assert command is not None
+    python, *call = shlex.split(command)
     assert python == "python"
-    with subprocess.Popen([sys.executable, *call, "--port", str(port), "--workers", "1"]) as server:
-        process = psutil.Process(server.pid)
-        yield process
-        for part in [*process.children(recursive=True), process]:
-            part.terminate()
+    call = [sys.executable, *call, "--workers", "1"]
+    with subprocess.Popen(call, start_new_session=True) as server:
+        yield psutil.Process(server.pid)
+        os.killpg(server.pid, signal.SIGTERM)  # with its helpers, of which some may end by themselves meanwhile
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +109,7 @@ def test_its_token_is_for_its_owner_alone(own_ray: tuple[psutil.Process, str, Pa
     assert token.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.long
 def test_none_but_its_owner_gets_in(own_ray: tuple[psutil.Process, str, Path], tmp_path: Path) -> None:
     _, address, home = own_ray
     clients = {
@@ -122,16 +127,15 @@ def test_none_but_its_owner_gets_in(own_ray: tuple[psutil.Process, str, Path], t
         )
         for who, env in clients.items()
     }
-    said = {who: process.communicate(timeout=150)[0] for who, process in processes.items()}
+    said = {who: process.communicate(timeout=PATIENCE_SECONDS)[0] for who, process in processes.items()}
     assert "joined and did 42" in said.pop("owner")
     for who, text in said.items():
         assert "joined" not in text, who
         assert "token is missing or incorrect" in text, who
 
 
+@pytest.mark.long
 def test_the_command_that_opens_mlflow_listens_on_loopback(mlflow_ui: psutil.Process) -> None:
-    deadline = time.monotonic() + 100
-    while not (found := listening(mlflow_ui)):
-        assert time.monotonic() < deadline
-        assert mlflow_ui.is_running()
-    assert {ip for ips in found.values() for ip in ips} == {"127.0.0.1"}
+    assert wait_for(lambda: listening(mlflow_ui), mlflow_ui.is_running)
+    found = listening(mlflow_ui)
+    assert {ip for ips in found.values() for ip in ips} == {"127.0.0.1"}, found

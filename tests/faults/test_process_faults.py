@@ -1,4 +1,4 @@
-"""What can happen to a trial's process: it is killed at any moment, crashes, hangs, runs out of memory."""
+"""Faults of a trial's process: it is killed at any moment, crashes, hangs, runs out of memory."""
 
 from __future__ import annotations
 
@@ -8,39 +8,43 @@ from pathlib import Path
 
 import pytest
 import ray
-from faulty import Fault, epochs_begun, log_of, plan, work
 from mlflow import MlflowClient
-from small import SMALL, outcomes
-from upath import UPath
 
-from fpray.config import Sweep
-from fpray.records import Record
-from fpray.store import RecordStore
-from fpray.sweep import console, run
-from fpray.sweepfile import check_sweep
+from fpray.config.file import check_sweep
+from fpray.config.schema import Sweep
+from fpray.records.record import Record
+from fpray.sweep.events import events
+from fpray.sweep.run import run_sweep
+from tests.faults.faulty import Fault, epochs_begun, log_of, plan, work
+from tests.faults.small import SMALL, in_epoch, outcomes
+from tests.sweeps import records_in
+
+pytestmark = pytest.mark.long
 
 TRIALS = 12
 EPOCHS = 3
-# An epoch is 2 steps and 6 evaluated batches. Of a trial's files the record is written first; then each epoch's
-# checkpoint and record; then the weights, what was right and wrong, and the record.
-IN_EPOCH_2, CHECKPOINT_2, RECORD_2, WEIGHTS, LAST_RECORD = 10, 4, 5, 8, 10
+STALL = 30
+"""Seconds; on a busy machine too all but what hangs gives a sign of life in them."""
+# Of a trial's files the record is written first; then each epoch's checkpoint and record; then the weights, what was
+# right and wrong, and the record.
+CHECKPOINT_2, RECORD_2, WEIGHTS, LAST_RECORD = 4, 5, 8, 10
 ONCE = {
     "full-001#1": Fault("kill", "write", CHECKPOINT_2),
     "full-002#1": Fault("kill", "write", RECORD_2),
     "full-003#1": Fault("kill", "written", RECORD_2),
-    "full-004#1": Fault("crash", "beat", IN_EPOCH_2),
+    "full-004#1": Fault("crash", "beat", in_epoch(2)),
     "full-005#1": Fault("kill", "write", WEIGHTS),
     "full-006#1": Fault("kill", "write", LAST_RECORD),
     "full-007#1": Fault("kill", "written", LAST_RECORD),
     "full-008#1": Fault("kill", "beat", 1),
-    "full-010#1": Fault("kill", "beat", IN_EPOCH_2),
+    "full-010#1": Fault("kill", "beat", in_epoch(2)),
 }
 HOPELESS = {
-    "full-000#1": Fault("hang", "beat", IN_EPOCH_2),  # the first, so that others run while it does nothing
+    "full-000#1": Fault("hang", "beat", in_epoch(2)),  # the first, so that others run while it does nothing
     "full-000#2": Fault("hang", "beat", 1),
-    "full-009#1": Fault("crash", "beat", IN_EPOCH_2),
+    "full-009#1": Fault("crash", "beat", in_epoch(2)),
     "full-009#2": Fault("crash", "beat", 1),
-    "full-011#1": Fault("run_out_of_memory", "beat", IN_EPOCH_2),
+    "full-011#1": Fault("run_out_of_memory", "beat", in_epoch(2)),
 }
 
 
@@ -58,7 +62,7 @@ class Ended:
 
     @property
     def records(self) -> dict[str, Record]:
-        return {r.trial.id: r for r in RecordStore(UPath(self.folder)).read_all()}
+        return records_in(self.folder)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,15 +84,15 @@ def small(tiny_clip: str) -> Callable[..., Sweep]:
 @pytest.fixture(scope="module")
 def undisturbed(small: Callable[..., Sweep], tmp_path_factory: pytest.TempPathFactory) -> Ended:
     sweep = small(tmp_path_factory.mktemp("undisturbed"))
-    return Ended(sweep, run(sweep, None, work=work), "")
+    return Ended(sweep, run_sweep(sweep, work=work), "")
 
 
 @pytest.fixture(scope="module")
 def disturbed(small: Callable[..., Sweep], tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    sweep = small(tmp_path_factory.mktemp("disturbed"), resources={"stall_seconds": 12})
+    sweep = small(tmp_path_factory.mktemp("disturbed"), resources={"stall_seconds": STALL})
     plan(Path(sweep.storage) / "small", ONCE | HOPELESS)
-    with console.capture() as captured:
-        code = run(sweep, None, work=work)
+    with events.console.capture() as captured:
+        code = run_sweep(sweep, work=work)
     return Ended(sweep, code, captured.get())
 
 
@@ -131,7 +135,7 @@ def test_a_hang_is_ended_tried_once_more_and_fails_with_its_stack(disturbed: End
     record = disturbed.records["full-000"]
     assert (record.status, record.attempt) == ("failed", 2)
     assert "in hang\n" in str(record.error)
-    assert "no sign of life for 12 seconds" in str(record.error)
+    assert f"no sign of life for {STALL} seconds" in str(record.error)
 
 
 def test_a_lack_of_memory_is_not_tried_again(disturbed: Ended) -> None:
@@ -146,8 +150,8 @@ def test_the_sweep_ends_with_a_list_of_what_failed(disturbed: Ended) -> None:
         "full-010 is tried again from epoch 2: its process died",
         "full-004 is tried again from epoch 2: ValueError: this attempt can't",
         "failed: full-009: ValueError: this attempt can't",
-        "failed: full-000: no sign of life for 12 seconds; it stood there",
-        "the same command with --retry-failed tries them again",
+        f"failed: full-000: no sign of life for {STALL} seconds; it stood there",
+        "once you have changed what made them fail, the same command with --retry-failed tries them again",
     ):
         assert line in disturbed.said, disturbed.said
 
@@ -177,9 +181,9 @@ def test_nothing_lies_about_afterwards(disturbed: Ended) -> None:
 
 def test_failed_trials_are_tried_again_when_asked(undisturbed: Ended, disturbed: Ended) -> None:
     plan(disturbed.folder, {})
-    assert run(disturbed.sweep, None, work=work) == 1  # not by themselves
+    assert run_sweep(disturbed.sweep, work=work) == 1  # not by themselves
     before = {id: record.attempt for id, record in disturbed.records.items()}
-    assert run(disturbed.sweep, None, retry_failed=True, work=work) == 0
+    assert run_sweep(disturbed.sweep, retry_failed=True, work=work) == 0
     assert outcomes(disturbed.records.values()) == outcomes(undisturbed.records.values())
     after = {id: record.attempt for id, record in disturbed.records.items()}
     assert {id for id in after if after[id] != before[id]} == {"full-000", "full-009", "full-011"}

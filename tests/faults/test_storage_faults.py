@@ -1,20 +1,23 @@
-"""What can happen to the sweep's folder: damaged files, a full disk, a folder that may no longer be written."""
+"""Faults of the sweep's folder: damaged files, a full disk, a folder that may no longer be written."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from driver import output, standing_ray
-from faulty import Fault, epochs_begun, plan
-from following import begun, driver, ended, points, records, to_the_end, wait_for
-from small import SMALL, outcomes, write_sweep
+
+from tests.faults.command import output, standing_ray
+from tests.faults.faulty import Fault, epochs_begun, log_of, plan
+from tests.faults.following import begun, ended, frozen, points, records, running, to_the_end
+from tests.faults.small import SMALL, in_epoch, outcomes, write_sweep
+from tests.waiting import wait_for
 
 EPOCHS = 6
 LONG = {"train": SMALL["train"] | {"epochs": EPOCHS}, "methods": {"full": {"trials": 4}}}
@@ -34,6 +37,7 @@ def undisturbed(address: str, tmp_path_factory: pytest.TempPathFactory, tiny_cli
     return file
 
 
+@pytest.mark.long
 def test_damaged_files_cost_what_was_in_them_alone(
     address: str, undisturbed: Path, tmp_path: Path, tiny_clip: str
 ) -> None:
@@ -43,15 +47,17 @@ def test_damaged_files_cost_what_was_in_them_alone(
     def kept(trial: str) -> list[Path]:
         return sorted((trials / trial / "checkpoint").glob("epoch-*.safetensors"))
 
-    # The first two have ended, the others are in the middle.
-    with driver(file, address) as process:
-        half_way = ("full-002", "full-003")
-        assert wait_for(process, lambda: all(len(kept(t)) == 2 and kept(t)[-1].stem > "epoch-0002" for t in half_way))
+    # The first two have ended, the others stand in their fourth epoch.
+    half_way = ("full-002", "full-003")
+    plan(tmp_path / "small", {f"{trial}#1": Fault("hang", "beat", in_epoch(4)) for trial in half_way})
+    with running(file, address) as process:
+        assert wait_for(lambda: sum(w[0] == "fault" for w in log_of(tmp_path / "small")) == 2, process.is_alive)
         process.kill()
         ended(process, file)
     found = records(file)
     assert {found[f"full-00{n}"].status for n in (0, 1)} == {"finished"}
     truncated, garbage = (kept(trial)[-1] for trial in half_way)
+    assert {path.stem for path in (truncated, garbage)} == {"epoch-0003"}
     truncated.write_bytes(truncated.read_bytes()[:-1000])
     garbage.write_bytes(os.urandom(5000))
     record = trials / "full-000" / "record.json"
@@ -66,9 +72,8 @@ def test_damaged_files_cost_what_was_in_them_alone(
     assert outcomes(records(file).values()) == outcomes(records(undisturbed).values())
     assert {path: path.read_bytes() for path in (trials / "full-001").iterdir()} == untouched
     assert points(file) == points(undisturbed)
-    # One trial is done again whole; of the two others what came after the checkpoint before the newest.
-    left = sum(EPOCHS - int(path.stem[-4:]) + 1 for path in (truncated, garbage))
-    assert EPOCHS < begun(file) - before <= EPOCHS + left
+    # One trial is done again whole; of the two others what comes after their second checkpoint: the third was damaged.
+    assert begun(file) - before == EPOCHS + 2 * (EPOCHS - 2)
 
 
 @pytest.fixture
@@ -104,6 +109,7 @@ def read_only(disk: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("trouble", "why"), [(full, "no space left on device"), (read_only, "read-only file system")])
 def test_a_disk_that_takes_nothing_ends_the_command_and_no_trial(
     trouble: Callable[[Path], AbstractContextManager[None]],
@@ -119,9 +125,13 @@ def test_a_disk_that_takes_nothing_ends_the_command_and_no_trial(
     shutil.copy(write_sweep(disk, tiny_clip, **LONG | {"methods": {"full": {"trials": 2}}}), file)
     on_disk = disk / "sweep.yaml"
 
-    with driver(file, address) as process:
-        assert wait_for(process, lambda: begun(on_disk) > 2), output(file).read_text()
+    # Both trials stand in their second epoch when the trouble begins.
+    plan(disk / "small", {f"full-00{n}#1": Fault("freeze", "beat", in_epoch(2)) for n in (0, 1)})
+    with running(file, address) as process:
+        assert wait_for(lambda: len(frozen(on_disk)) == 2, process.is_alive), output(file).read_text()
         with trouble(disk):
+            for pid in frozen(on_disk):
+                os.kill(pid, signal.SIGCONT)
             for code, said in (ended(process, file), to_the_end(file, address)):  # in the middle; and it doesn't start
                 assert code == 2, said
                 last = said.strip().splitlines()[-1]
@@ -149,15 +159,16 @@ def test_no_room_for_the_weights_is_not_the_trials_fault(address: str, tmp_path:
     assert begun(file) == SMALL["train"]["epochs"]  # only the weights were left to write
 
 
+@pytest.mark.long
 def test_a_lost_loader_process_and_a_loss_that_is_not_finite(
     address: str, undisturbed: Path, tmp_path: Path, tiny_clip: str
 ) -> None:
     methods = {"full": {"trials": 1}, "l2": {"trials": 1, "lr": 1e30}}
     file = write_sweep(tmp_path, tiny_clip, **LONG | {"methods": methods, "resources": {"loader_workers": 1}})
-    plan(tmp_path / "small", {"full-000#1": Fault("lose_a_loader", "beat", 10)})
+    plan(tmp_path / "small", {"full-000#1": Fault("lose_a_loader", "beat", in_epoch(2))})
     code, said = to_the_end(file, address)
     assert code == 1, said
-    assert "failed: l2-000: fpray.train.TrainingError: " in said
+    assert "failed: l2-000: the loss is not finite in epoch 1: " in said
     lost, bad = (records(file)[id] for id in ("full-000", "l2-000"))
     assert outcomes([lost]) == outcomes([records(undisturbed)["full-000"]])  # which had no loader processes
     assert (lost.attempt, bad.status, bad.attempt) == (2, "failed", 1)

@@ -17,22 +17,23 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from conftest import Evil
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import save
 from upath import UPath
 
-from fpray.checkpoint import newest_checkpoint
-from fpray.config import Sweep
-from fpray.data.webdataset import WebDataset
+from fpray.config.file import check_sweep
+from fpray.config.schema import Sweep
+from fpray.data.layouts.webdataset import WebDataset
 from fpray.errors import UserError
-from fpray.figures import html, png
-from fpray.preflight import open_model
+from fpray.model.opening import open_model
 from fpray.records import Record, Trial
-from fpray.report import make_report, table
-from fpray.store import RecordStore
-from fpray.sweepfile import check_sweep
+from fpray.records.store import RecordStore
+from fpray.report.figures import html, png
+from fpray.report.report import make_report
+from fpray.report.terminal import table
+from fpray.training.checkpoint import newest_checkpoint
+from tests.evil import Evil
 
 
 @pytest.fixture

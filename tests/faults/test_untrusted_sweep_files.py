@@ -8,10 +8,11 @@ import pytest
 from typer.testing import CliRunner
 from upath import UPath
 
+from fpray.config.file import check_sweep, read_sweep
 from fpray.errors import UserError
-from fpray.sweep import app
-from fpray.sweepfile import check_sweep, read_sweep
-from fpray.sweepfolder import settle
+from fpray.records import SweepFolder
+from fpray.sweep.__main__ import app
+from tests.sweeps import settled
 
 TAGS = [
     'data: !!python/object/apply:open ["TRAP", "w"]',
@@ -44,7 +45,7 @@ def test_the_resolved_sweep_file_in_the_folder_runs_nothing(text: str, trap: Pat
     (tmp_path / "sweep" / "trials").mkdir(parents=True)
     (tmp_path / "sweep" / "sweep.yaml").write_text(text.replace("TRAP", str(trap)))
     with pytest.raises(UserError, match="is damaged"):
-        settle(check_sweep({"name": "sweep"}, ""), UPath(tmp_path / "sweep"))
+        settled(check_sweep({"name": "sweep"}, ""), SweepFolder(UPath(tmp_path / "sweep")))
     assert not trap.exists()
 
 

@@ -10,15 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fpray.methods.kd import KD, kl
-from fpray.reference import Reference
+from fpray.model.reference import Reference
 
 FORMS = ["kl", "mse_logits", "mse_features"]
 
 
 def method_of(reference: Reference, moved: bool, **params: Any) -> KD:
-    method = KD(
-        KD.Params.model_validate({"lr": 1e-3, "strength": 0.5, "form": "kl", "temperature": 1.0} | params), reference
-    )
+    method = KD.make({"lr": 1e-3, "strength": 0.5, "form": "kl", "temperature": 1.0} | params, reference)
     if moved:
         with torch.no_grad():
             for index, weight in enumerate(method.classifier.parameters()):
@@ -40,7 +38,7 @@ def test_kl_is_torchs_kl_div_times_the_squared_temperature(temperature: float) -
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_to_distil_at_the_reference(form: str, reference: Reference, pixels: Tensor, labels: Tensor) -> None:
     method = method_of(reference, moved=False, form=form)
-    losses = method(pixels, labels)
+    losses = method({"images": pixels, "labels": labels})
     assert losses["distillation"].item() == pytest.approx(0, abs=1e-6)
     losses["distillation"].backward()
     assert all(p.grad is None or p.grad.abs().max() < 1e-4 for p in method.classifier.parameters())
@@ -50,7 +48,7 @@ def test_nothing_to_distil_at_the_reference(form: str, reference: Reference, pix
 def test_each_form_is_its_formula(form: str, reference: Reference, pixels: Tensor, labels: Tensor) -> None:
     method = method_of(reference, moved=True, form=form, temperature=2.0)
     ours, theirs = method.classifier, reference.classifier
-    losses = method(pixels, labels)
+    losses = method({"images": pixels, "labels": labels})
     with torch.no_grad():
         expected = {
             "kl": 4
@@ -65,5 +63,5 @@ def test_each_form_is_its_formula(form: str, reference: Reference, pixels: Tenso
 
 
 def test_without_strength_it_is_cross_entropy(reference: Reference, pixels: Tensor, labels: Tensor) -> None:
-    losses = method_of(reference, moved=True, strength=0.0)(pixels, labels)
+    losses = method_of(reference, moved=True, strength=0.0)({"images": pixels, "labels": labels})
     assert losses["distillation"] == 0

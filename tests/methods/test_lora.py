@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 from fpray.errors import UserError
 from fpray.methods.lora import LoRA
-from fpray.model import weights_of
-from fpray.reference import Reference
+from fpray.model.classifier import weights_of
+from fpray.model.reference import Reference
 from fpray.space import Choice, Constant
 
+DEFAULT = {"lr": 1e-3, "rank": 4, "alpha": 16.0, "dropout": 0.0, "layers": "both"}
 ATTENTION, MLP = {"q", "k", "v", "out"}, {"c_fc", "c_proj"}
 
 
 def method_of(reference: Reference, **params: Any) -> LoRA:
-    default = {"lr": 1e-3, "rank": 4, "alpha": 16.0, "dropout": 0.0, "layers": "both"}
     torch.manual_seed(0)
-    return LoRA(LoRA.Params.model_validate(default | params), reference)
+    return LoRA.make(DEFAULT | params, reference)
 
 
 def move(method: LoRA) -> None:
@@ -163,5 +163,5 @@ def test_the_seed_decides_the_start(reference: Reference) -> None:
     first, again = (dict(method_of(reference).named_parameters()) for _ in range(2))
     assert all(torch.equal(first[key], again[key]) for key in first)
     torch.manual_seed(1)
-    other = dict(LoRA(LoRA.Params(lr=1e-3, rank=4, alpha=16, dropout=0, layers="both"), reference).named_parameters())
+    other = dict(LoRA.make(DEFAULT, reference).named_parameters())
     assert any(not torch.equal(first[key], other[key]) for key in first if "lora_A" in key)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from fpray.methods.wise_ft import WiseFT, interpolate
-from fpray.model import Classifier, weights_of
-from fpray.reference import Reference
+from fpray.model.classifier import Classifier, weights_of
+from fpray.model.reference import Reference
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def fine_tuned(reference: Reference) -> Classifier:
 
 
 def between(reference: Reference, fine_tuned: Classifier, alpha: float) -> Classifier:
-    method = WiseFT(WiseFT.Params(source="full-000", alpha=alpha), reference)
-    method.take_source(weights_of(fine_tuned))
+    method = WiseFT.make({"alpha": alpha}, reference)
+    method.take_sources([weights_of(fine_tuned)])
     return method.plain().eval()
 
 

@@ -1,0 +1,90 @@
+"""The sweep file: what a user asks for, read and checked before anything starts.
+
+`read_sweep` turns YAML and `--set` overrides into a `Sweep`, in which every default is filled in; a mistake is one
+sentence that names the key. Its sections are `data` (the layout's options), `model` (`Models`), `train` (`Train`),
+`search` (`Search`), `methods` (`MethodSettings` of each, made from the method's hyperparameters) and `resources`
+(`Resources`, of which a method may have `Needs` of its own); the `plugins` that it names are loaded first.
+`TrialSettings` are what a method's trials run by.
+`dump_sweep` writes the same sweep as YAML again, secrets hidden. `sweep_schema` describes every key for editors,
+`sweep_page` for readers; `starting_file` is a file to start from.
+
+Names are imported when they are first asked for: reading a file's text, `read_content`, needs no torch.
+"""
+
+from typing import TYPE_CHECKING
+
+from fpray.lazily import attach
+
+if TYPE_CHECKING:
+    from fpray.config.defaults import todays_defaults, with_kept_defaults
+    from fpray.config.file import check_sweep, dump_sweep, read_sweep, resolved, sweep_of
+    from fpray.config.json_schema import sweep_schema
+    from fpray.config.methods import MethodSettings
+    from fpray.config.models import Models
+    from fpray.config.page import sweep_page
+    from fpray.config.plugins import Plugin
+    from fpray.config.resources import Needs, Resources
+    from fpray.config.schema import PackedSettings, Search, Sweep, Train, TrialSettings
+    from fpray.config.starting import example_file, name_for, starting_file
+    from fpray.config.text import default_file, parse, read_content, upgraded
+
+__getattr__ = attach(
+    __name__,
+    {
+        "todays_defaults": "defaults",
+        "with_kept_defaults": "defaults",
+        "check_sweep": "file",
+        "dump_sweep": "file",
+        "read_sweep": "file",
+        "resolved": "file",
+        "sweep_of": "file",
+        "sweep_schema": "json_schema",
+        "MethodSettings": "methods",
+        "Models": "models",
+        "sweep_page": "page",
+        "Plugin": "plugins",
+        "Needs": "resources",
+        "Resources": "resources",
+        "PackedSettings": "schema",
+        "Search": "schema",
+        "Sweep": "schema",
+        "Train": "schema",
+        "TrialSettings": "schema",
+        "example_file": "starting",
+        "name_for": "starting",
+        "starting_file": "starting",
+        "default_file": "text",
+        "parse": "text",
+        "read_content": "text",
+        "upgraded": "text",
+    },
+)
+
+__all__ = [
+    "MethodSettings",
+    "Models",
+    "Needs",
+    "PackedSettings",
+    "Plugin",
+    "Resources",
+    "Search",
+    "Sweep",
+    "Train",
+    "TrialSettings",
+    "check_sweep",
+    "default_file",
+    "dump_sweep",
+    "example_file",
+    "name_for",
+    "parse",
+    "read_content",
+    "read_sweep",
+    "resolved",
+    "sweep_of",
+    "todays_defaults",
+    "starting_file",
+    "sweep_page",
+    "sweep_schema",
+    "upgraded",
+    "with_kept_defaults",
+]

@@ -1,0 +1,293 @@
+"""The sweep file: what a user asks for, checked before anything starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import (
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from fpray.config.data import Data
+from fpray.config.dimensions import dimension_schema
+from fpray.config.methods import Methods
+from fpray.config.models import Models
+from fpray.config.plugins import PLUGINS, Plugin, install
+from fpray.config.resources import AutoOrFrom1, Resources
+from fpray.errors import did_you_mean
+from fpray.methods import METHODS, Method, TrainedMethod
+from fpray.section import Section, one_or_several
+from fpray.space import Choice, Constant, Dimension, Grid
+from fpray.storage import DEFAULT_STORAGE
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+SEEDS = one_or_several({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**32})
+LEARNING_RATE = dimension_schema({"type": "number", "exclusiveMinimum": 0})
+Objective = Annotated[str, WithJsonSchema({"type": "string", "pattern": "/val/top1$"})]
+
+
+class Train(Section):
+    """The training of a trial. Defaults are WiSE-FT's recipe (github.com/mlfoundations/wise-ft)."""
+
+    epochs: int = Field(10, ge=1)
+    """How often a trial sees the training images."""
+    batch_size: AutoOrFrom1 = 512
+    """Images in a step, over all workers of the trial; `auto`: the largest power of two for each that fits its GPU."""
+    accumulate: int = Field(1, ge=1)
+    """In how many parts, one after another, a worker computes its share of a batch: the same gradient, less memory."""
+    lr: Annotated[Dimension, WithJsonSchema(LEARNING_RATE)] | None = None
+    """The learning rate of the methods that don't set their own."""
+    weight_decay: float = Field(0.1, ge=0)
+    """AdamW's decoupled weight decay."""
+    weight_decay_on: Literal["all", "matrices"] = "all"
+    """The weights that decay; `matrices` spares norms and biases, as open_clip's own training does."""
+    warmup_steps: int = Field(500, ge=0)
+    """The steps in which the learning rate rises from 0."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """The learning rate after the warm-up: falling to 0 along a cosine, or constant."""
+    clip_grad_norm: float | None = Field(1.0, gt=0)
+    """The largest norm of a step's gradient, which is scaled down to it; null for any."""
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """The type to compute in; weights are fp32 always, and with bf16 the forward pass is autocast, the rest tf32."""
+    gradient_checkpointing: bool = False
+    """Compute a block's activations once more in the backward pass instead of keeping them."""
+    compile: bool = False
+    """Let torch.compile make the image encoder faster; the first step then takes a minute."""
+    seeds: Annotated[tuple[Seed, ...], WithJsonSchema(SEEDS)] = (0,)
+    """The seeds of the training: each configuration is trained with every one, and reported by the mean."""
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """The type that the forward pass computes in; None for the weights' own, fp32."""
+        return torch.bfloat16 if self.precision == "bf16" else None
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _one_or_more_seeds(cls, written: Any) -> Any:
+        seeds = tuple(written) if isinstance(written, Sequence) and not isinstance(written, str) else (written,)
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise ValueError("give one seed or more, each once")
+        return seeds
+
+
+class Search(Section):
+    """The choice of trials. Both objectives are accuracies to maximise, in per cent."""
+
+    sampler: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
+    """Optuna's sampler; `grid` tries the values of every choice and grid in turn."""
+    objectives: tuple[Objective, Objective] = ("id/val/top1", "ood/val/top1")
+    """The two accuracies that are maximised, both of validation images: ID, OOD, or an OOD domain's."""
+    seed: int = Field(0, ge=0)
+    """The seed of what the sampler suggests."""
+    lag: int = Field(8, ge=0)
+    """A method's trial n is suggested from the results of its trials before n - lag, no more and no fewer: so it
+    does not depend on which trial happens to end first, and up to lag + 1 trials of one method run at a time."""
+    reference_point: tuple[float, float] = (0.0, 0.0)
+    """The (ID, OOD) accuracies, in per cent, above which the hypervolume of a front is measured."""
+
+    @field_validator("objectives")
+    @classmethod
+    def _validation_only(cls, objectives: tuple[str, str]) -> tuple[str, str]:
+        for objective in objectives:
+            if not objective.endswith("/val/top1"):
+                raise ValueError(f"'{objective}' is not a validation accuracy; use id/val/top1 and ood/val/top1")
+        if objectives[0] == objectives[1]:
+            raise ValueError(f"'{objectives[0]}' is there twice; name two, as id/val/top1 and ood/val/top1")
+        return objectives
+
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What a sweep may be called."""
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "databricks")
+"""What an address of MLflow starts with, before a `+driver`."""
+SCHEMES_WITHOUT_HOST = ("databricks", "uc", "file")
+
+
+class Tracking(Section):
+    """The place where MLflow records the sweep; without a URI, a sqlite file in the storage folder."""
+
+    uri: str | None = None
+    """MLflow's address, such as `http://HOST:5000` or `sqlite:///FILE`; null for a sqlite file in `storage`."""
+    experiment: str | None = None
+    """The experiment's name; null for the sweep's."""
+
+    @field_validator("uri")
+    @classmethod
+    def _of_a_known_kind(cls, uri: str | None) -> str | None:
+        if uri is None or uri.partition(":")[0] in SCHEMES_WITHOUT_HOST:
+            return uri
+        scheme, separator, place = uri.partition("://")
+        if not separator or not place:
+            raise ValueError(f"'{uri}' is no address; write it as http://HOST:5000 or sqlite:///FILE")
+        if scheme.partition("+")[0] not in SCHEMES:
+            raise ValueError(
+                f"'{scheme}' in '{uri}' is no kind of address that MLflow knows; {did_you_mean(scheme, SCHEMES)}"
+            )
+        return uri
+
+
+Plugins = Annotated[
+    tuple[InstanceOf[Plugin], ...],
+    PlainSerializer(lambda plugins: [plugin.as_yaml() for plugin in plugins]),
+    WithJsonSchema(PLUGINS),
+]
+"""The `plugins` of a sweep file, loaded."""
+
+
+class TrialSettings(Section):
+    """The part of a sweep file that a method's trials run by. The rest may hold a password, and stays here."""
+
+    plugins: Plugins
+    data: Data
+    train: Train
+    resources: Resources
+
+    def packed(self) -> PackedSettings:
+        """The settings as they travel to another process."""
+        return PackedSettings(self.plugins, self.data.model_dump(mode="json"), self.train, self.resources)
+
+
+@dataclass(frozen=True)
+class PackedSettings:
+    """Settings whose data section is plain data: its class may be of a plug-in, which another process must install."""
+
+    plugins: tuple[Plugin, ...]
+    data: dict[str, Any]
+    train: Train
+    resources: Resources
+
+    def unpacked(self) -> TrialSettings:
+        """The settings, with the plug-ins' methods and layouts added to this process's."""
+        for plugin in self.plugins:
+            install(plugin)
+        return TrialSettings.model_validate(vars(self))
+
+
+class Sweep(Section):
+    """A whole sweep file, resolved: every default is filled in."""
+
+    name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME}$"})]
+    """The sweep's name, which its folder has too; without it, the file's name."""
+    plugins: Plugins = ()
+    """Files of Python code, relative to this one, with methods and layouts of your own."""
+    data: Data = Field(default_factory=dict, validate_default=True)
+    """The images: their layout, and its options."""
+    model: Models = Models()
+    """The pre-trained model, or several to compare or to search among."""
+    train: Train = Train()
+    """The training, which is the same for all methods but for what they search."""
+    search: Search = Search()
+    """The choice of trials."""
+    methods: Methods = Field(default_factory=dict, validate_default=True)
+    """The methods to compare, with their trials and what is searched; without it, every method there is."""
+    resources: Resources = Resources()
+    """What a trial needs of the machines, and how trials are run there."""
+    storage: str = DEFAULT_STORAGE
+    """The folder in which the sweep's own lies: a path, or an address that fsspec knows, such as `s3://BUCKET/FOLDER`."""
+    tracking: Tracking | None = Tracking()
+    """The place where MLflow records the sweep; null for none."""
+
+    def resources_of(self, method: str) -> Resources:
+        """The resources of a method's trials."""
+        return self.resources.of_method(self.methods[method].resources)
+
+    def trial_settings(self, method: str) -> TrialSettings:
+        """The settings that a method's trials run by."""
+        resources = self.resources_of(method)
+        return TrialSettings(plugins=self.plugins, data=self.data, train=self.train, resources=resources)
+
+    def with_batch_size(self, size: int) -> Sweep:
+        """The sweep with the number that `batch_size: auto` stands for."""
+        return self.model_copy(update={"train": self.train.model_copy(update={"batch_size": size})})
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(NAME, name):
+            raise ValueError(
+                f"{name!r} must start with a letter or digit, and hold only letters, digits, '.', '_', '-'"
+            )
+        return name
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _read_methods(cls, written: Any, info: ValidationInfo) -> Any:
+        """Name every method where none is named; fill in the common learning rate; search grids by grid."""
+        written = written or dict.fromkeys(METHODS)
+        if isinstance(written, list | tuple) and all(isinstance(name, str) for name in written):
+            written = dict.fromkeys(written)
+        if not isinstance(written, Mapping):
+            raise ValueError(
+                "name the methods alone, [full, l2], or as keys with settings, {full: {trials: 8}, l2: {}}"
+            )
+        filled = {name: {} if settings is None else settings for name, settings in written.items()}
+        for name, settings in filled.items():
+            if name in METHODS and isinstance(settings, Mapping):
+                filled[name] = cls._fill(METHODS[name], dict(settings), info)
+        return filled
+
+    @staticmethod
+    def _fill(method: type[Method[Any]], settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        train, search = info.data.get("train"), info.data.get("search")
+        if train is not None and train.lr is not None and "lr" in method.Params.model_fields:
+            settings.setdefault("lr", train.lr)
+        if search is not None and search.sampler == "grid":
+            for key, value in settings.items():
+                if isinstance(value, Mapping) and "choice" in value:
+                    settings[key] = {"grid": value["choice"]}
+                elif isinstance(value, Choice):
+                    settings[key] = Grid(value.values)
+        return settings
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Sweep:
+        for name, settings in self.methods.items():
+            for source in settings.sources():
+                if source not in self.methods:
+                    raise ValueError(f"methods.{name}.of: '{source}' is not among the sweep's methods; add it there")
+                if not issubclass(METHODS[source], TrainedMethod):
+                    raise ValueError(f"methods.{name}.of: '{source}' trains nothing; name methods that do")
+            for key, dimension in settings.space().items():
+                if self.search.sampler == "grid" and not isinstance(dimension, Constant | Grid):
+                    raise ValueError(f"methods.{name}.{key}: sampler 'grid' needs {{grid: [...]}} or a constant here")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> Sweep:
+        for name in self.methods:
+            self._check_batches(name)
+        return self
+
+    def _check_batches(self, method: str) -> None:
+        own = self.methods[method].resources
+        try:
+            resources = self.resources_of(method)
+        except ValidationError as error:
+            raise ValueError(f"methods.{method}.resources: {error.errors()[0]['ctx']['error']}") from None
+        batch_size, workers, parts = self.train.batch_size, resources.workers, self.train.accumulate
+        if not issubclass(METHODS[method], TrainedMethod):
+            return
+        if batch_size == "auto":
+            if not resources.gpus:
+                key = (
+                    "resources.gpus"
+                    if own is None or "gpus" not in own.model_fields_set
+                    else f"methods.{method}.resources.gpus"
+                )
+                raise ValueError(f"train.batch_size: 'auto' is what fits on a GPU, and {key} is 0; give a number")
+        elif batch_size % workers:
+            raise ValueError(f"train.batch_size: {batch_size} can't be shared evenly by {workers} workers")
+        elif batch_size // workers < parts:
+            share = f"the {batch_size // workers} images that each worker has of a batch"
+            raise ValueError(f"train.accumulate: {share} can't be cut into {parts} parts; lower it")

@@ -1,0 +1,64 @@
+"""The fingerprint of the data: what tells a folder's images from others, without decoding one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fpray.data.base import Dataset, LabelledImages
+
+
+class Fingerprint(BaseModel):
+    """The number of a split's images, and digests of their names, their sizes in bytes and their labels, in order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: int = Field(ge=0)
+    names: str
+    sizes: str
+    labels: str
+
+
+def fingerprints(dataset: Dataset) -> dict[str, Fingerprint]:
+    """The fingerprint of each split, by its name.
+
+    Raises:
+        UserError: if something of the dataset is missing or wrong.
+    """
+    return {split.name: _fingerprint(dataset.images(split)) for split in dataset.splits()}
+
+
+def differences(before: Mapping[str, Fingerprint], now: Mapping[str, Fingerprint]) -> list[str]:
+    """What of the data has changed, in words for each split."""
+    lines = [f"{name} is gone" for name in before.keys() - now.keys()]
+    lines += [f"{name} is new" for name in now.keys() - before.keys()]
+    for name in before.keys() & now.keys():
+        lines += [f"{name} {what}" for what in _difference(before[name], now[name])]
+    return sorted(lines)
+
+
+def _difference(before: Fingerprint, now: Fingerprint) -> list[str]:
+    if before.images != now.images:
+        return [f"had {before.images:,} images, has {now.images:,}"]
+    if before.names != now.names:
+        return ["has as many images, under other names"]
+    sizes = ["has files of other sizes under the same names"] if before.sizes != now.sizes else []
+    return sizes + (["has other labels"] if before.labels != now.labels else [])
+
+
+def _fingerprint(images: LabelledImages) -> Fingerprint:
+    return Fingerprint(
+        images=len(images),
+        names=_digest(images.name_of(index) for index in range(len(images))),
+        sizes=_digest(map(str, images.sizes())),
+        labels=_digest(str(int(label)) for label in images.labels),
+    )
+
+
+def _digest(texts: Iterable[str]) -> str:
+    digest = blake2b(digest_size=16)
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()

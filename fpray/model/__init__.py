@@ -1,0 +1,50 @@
+"""The pre-trained model: the names that a sweep file may say, opening one, and the reference that methods start from.
+
+A `Model` is a name and the tag of its weights. `open_model` finds out before a sweep whether it loads; if not, the
+`UserError` says why. `load_reference` makes the `Reference` from it and a dataset: both towers, tokenizer, transforms,
+and the zero-shot `Classifier`, which is a frozen image encoder with a linear head. `weights_of` a trained classifier
+have the keys that plain open_clip knows, and `load_weights` reads them back. `unpack` and `pack` rewrite attention for
+LoRA.
+
+Names need no torch; the rest, which does, is imported when it is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from fpray.lazily import attach
+from fpray.model.names import EMBEDDED, LOCAL, Model, require_model
+
+if TYPE_CHECKING:
+    from fpray.model.attention import pack, unpack
+    from fpray.model.classifier import Classifier, load_weights, weights_of
+    from fpray.model.clip import LoadedClip, switch_on_checkpointing
+    from fpray.model.opening import open_model
+    from fpray.model.reference import Reference, load_reference
+
+__getattr__ = attach(
+    __name__,
+    {
+        **dict.fromkeys(("pack", "unpack"), "attention"),
+        **dict.fromkeys(("Classifier", "load_weights", "weights_of"), "classifier"),
+        **dict.fromkeys(("LoadedClip", "switch_on_checkpointing"), "clip"),
+        "open_model": "opening",
+        **dict.fromkeys(("Reference", "load_reference"), "reference"),
+    },
+)
+
+__all__ = [
+    "EMBEDDED",
+    "LOCAL",
+    "Classifier",
+    "LoadedClip",
+    "Model",
+    "Reference",
+    "load_reference",
+    "load_weights",
+    "open_model",
+    "pack",
+    "require_model",
+    "switch_on_checkpointing",
+    "unpack",
+    "weights_of",
+]

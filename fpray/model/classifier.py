@@ -1,0 +1,63 @@
+"""The classifier: an image encoder with a linear head, which starts as CLIP's zero-shot head of class-name prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fpray.model.clip import LoadedClip
+
+
+class Classifier(nn.Module):
+    """An image encoder and a linear head on its L2-normalised features."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Linear) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def features(self, images: Tensor) -> Tensor:
+        """L2-normalised features, [batch, embed_dim], of preprocessed images [batch, 3, height, width]."""
+        encoded = self.encoder(images)
+        if isinstance(encoded, tuple):  # CoCa's image tower gives its tokens too
+            encoded = encoded[0]
+        return F.normalize(encoded, dim=-1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, [batch, classes], of preprocessed images [batch, 3, height, width]."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+@torch.no_grad()
+def zero_shot_head(loaded: LoadedClip, classes: Sequence[str], templates: Sequence[str]) -> nn.Linear:
+    """The head whose logits are CLIP's own zero-shot logits (for SigLIP without its `logit_bias`, which is the same for
+    all classes).
+
+    Row c is the mean text embedding of class c over the templates, re-normalised, times exp(logit_scale);
+    the bias is 0 (github.com/mlfoundations/wise-ft, `src/models/zeroshot.py`).
+    """
+    prompts = [template.replace("{}", name) for name in classes for template in templates]
+    chunks = [loaded.encode_text(prompts[i : i + 256]) for i in range(0, len(prompts), 256)]
+    rows = F.normalize(torch.cat(chunks).view(len(classes), len(templates), -1).mean(dim=1), dim=-1)
+    head = nn.Linear(rows.shape[1], rows.shape[0], device=rows.device)
+    head.weight.copy_(rows * loaded.logit_scale.exp())
+    head.bias.zero_()
+    return head
+
+
+def weights_of(classifier: Classifier) -> dict[str, Tensor]:
+    """The classifier's weights, under keys that plain open_clip knows (`visual.*`) and `head.*`."""
+    encoder = {f"visual.{key}": value for key, value in classifier.encoder.state_dict().items()}
+    head = {f"head.{key}": value for key, value in classifier.head.state_dict().items()}
+    return {key: value.detach().cpu().contiguous() for key, value in (encoder | head).items()}
+
+
+def load_weights(classifier: Classifier, weights: Mapping[str, Tensor]) -> None:
+    """Put weights from `weights_of` into a classifier of the same architecture."""
+    classifier.load_state_dict(
+        {key.replace("visual.", "encoder.", 1): value for key, value in weights.items()}, strict=True
+    )

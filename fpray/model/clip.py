@@ -1,0 +1,85 @@
+"""open_clip's models behind types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, cast
+
+import open_clip
+import torch
+from torch import Tensor, nn
+from torchvision.transforms import Compose
+
+from fpray.model.names import EMBEDDED
+
+
+@dataclass(frozen=True)
+class LoadedClip:
+    """A whole open_clip model, its tokenizer and its transforms. open_clip has no types: those here stand for them."""
+
+    name: str
+    clip: nn.Module
+    tokenizer: Callable[[list[str]], Tensor]
+    """From texts to tokens, [texts, context length]."""
+    augment: Compose
+    """The transform of training images."""
+    preprocess: Compose
+    """The transform of images for evaluation."""
+
+    @property
+    def visual(self) -> nn.Module:
+        """The image tower: from images, [batch, 3, height, width], to features, [batch, embed_dim]."""
+        return self.clip.get_submodule("visual")
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width, in pixels, of the images that the image tower takes."""
+        size: int | Sequence[int] = cast(Any, self.visual).image_size
+        height, width = (size, size) if isinstance(size, int) else size
+        return height, width
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """The logarithm of the factor between cosine similarities and logits."""
+        return self.clip.get_parameter("logit_scale")
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        """The text tower's L2-normalised features, [texts, embed_dim], on the model's device."""
+        tokens = self.tokenizer(texts).to(self.logit_scale.device)
+        features: Tensor = cast(Any, self.clip).encode_text(tokens, normalize=True)
+        return features
+
+
+def switch_on_checkpointing(tower: nn.Module) -> bool:
+    """Switch gradient checkpointing on in an image tower of open_clip's.
+
+    Returns:
+        Whether the tower has it: some take the call and do nothing.
+    """
+    cast(Any, tower).set_grad_checkpointing()
+    return any(getattr(module, "grad_checkpointing", False) for module in tower.modules())
+
+
+def load_clip(name: str, pretrained: str | None, device: torch.device) -> LoadedClip:
+    """Load an open_clip model in fp32, its tokenizer and its transforms; missing weights are an error.
+
+    Raises:
+        Exception: of many kinds, from open_clip; `fpray.model.opening.open_model` turns them into a `UserError`.
+    """
+    source, weights = name, pretrained
+    if name == EMBEDDED:
+        source, weights = f"local-dir:{files('fpray') / 'drawnet' / 'weights'}", None
+    tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained is not None else {}
+    clip, augment, preprocess = open_clip.create_model_and_transforms(
+        source,
+        pretrained=weights,
+        device=device,
+        require_pretrained=True,
+        # Code in a file is never run: of pickles only tensors are read.
+        weights_only=True,
+        # Weights trained with quick-GELU (OpenAI's, MetaCLIP, DFN) need it; open_clip only warns when it is missing.
+        force_quick_gelu=bool(tag.get("quick_gelu")),
+    )
+    return LoadedClip(name, clip.eval().requires_grad_(False), open_clip.get_tokenizer(source), augment, preprocess)

@@ -1,0 +1,57 @@
+"""A trial: one configuration to train with one seed, and the id that names it everywhere."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fpray.model import Model
+from fpray.space import Params
+
+TRIAL_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""The pattern of a trial's id: it is the name of a folder, and can't lead out of the sweep's."""
+_PARTS = re.compile(r"(?P<configuration>.+-\d{3,})(?:-s\d+)?")
+
+
+class Recorded(BaseModel):
+    """Base of everything that a record holds."""
+
+    # JSON has no NaN: pydantic would write null, which does not read back as a number.
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class Trial(Recorded):
+    """One configuration to train with one seed. `number` counts from 0 within the study."""
+
+    id: str = Field(pattern=TRIAL_ID)
+    method: str
+    number: int = Field(ge=0)
+    seed: int
+    params: Params
+    """The hyperparameters."""
+    model: Model | None = None
+    """The model that it starts from; None in older records, which are of the only model that their sweep had."""
+    sources: tuple[str, ...] = ()
+    """The ids of the finished trials whose weights it builds on; empty for a trial that trains."""
+
+    @property
+    def configuration(self) -> str:
+        """The id without the seed: the same for the trials of one configuration with every seed."""
+        return configuration_of(self.id)
+
+
+def configuration_id(study: str, number: int) -> str:
+    """The name of a study's configuration: `full-003`."""
+    return f"{study}-{number:03d}"
+
+
+def trial_id(configuration: str, seed: int, seeds: int) -> str:
+    """The id of a configuration's trial, which names the seed where the sweep has several `seeds`: `full-003-s1`."""
+    return configuration if seeds == 1 else f"{configuration}-s{seed}"
+
+
+def configuration_of(trial_id: str) -> str:
+    """The configuration of a trial, by its id."""
+    parts = _PARTS.fullmatch(trial_id)
+    return parts["configuration"] if parts else trial_id

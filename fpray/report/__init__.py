@@ -1,0 +1,48 @@
+"""The report: what a sweep found, derived from its records.
+
+`make_report` finds each method's Pareto front, its hypervolume, and the picks of each rule; `table` shows them on the
+terminal and `table_html` in a notebook, `write_report` writes them as JSON, as a page and as a picture (`png`).
+Validation images decide what is on a front and what is picked; test accuracies are only reported.
+
+Names are imported when they are first asked for: only the figures need plotly and matplotlib.
+"""
+
+from typing import TYPE_CHECKING
+
+from fpray.lazily import attach
+
+if TYPE_CHECKING:
+    from fpray.report.figures import png
+    from fpray.report.files import write_report
+    from fpray.report.pareto import Configuration, Rule
+    from fpray.report.report import MethodReport, Report, describe, make_report
+    from fpray.report.terminal import table, table_html
+
+__getattr__ = attach(
+    __name__,
+    {
+        "png": "figures",
+        "write_report": "files",
+        "Configuration": "pareto",
+        "Rule": "pareto",
+        "MethodReport": "report",
+        "Report": "report",
+        "describe": "report",
+        "make_report": "report",
+        "table": "terminal",
+        "table_html": "terminal",
+    },
+)
+
+__all__ = [
+    "Configuration",
+    "MethodReport",
+    "Report",
+    "Rule",
+    "describe",
+    "make_report",
+    "png",
+    "table",
+    "table_html",
+    "write_report",
+]

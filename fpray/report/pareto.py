@@ -1,0 +1,140 @@
+"""Pareto fronts: each method's best trade-offs of ID and OOD accuracy, their hypervolume, and picks from them.
+
+Validation images decide what is on a front and what is picked; test accuracies are only reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Literal
+
+import moocore
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from fpray.records import Record, accuracy_key
+from fpray.search import Study
+from fpray.space import Params
+
+Rule = Literal["id_val", "ood_val", "knee"]
+"""The rule that picks one configuration of a method: by ID or OOD validation accuracy, or at the front's knee."""
+
+
+class Accuracy(BaseModel):
+    """ID accuracy and mean OOD accuracy in per cent."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: float
+    ood: float
+
+    @property
+    def pair(self) -> tuple[float, float]:
+        return self.id, self.ood
+
+
+class Configuration(BaseModel):
+    """A method with its hyperparameters, and its accuracies, each the mean over the seeds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    method: str
+    model: str | None = Field(None, exclude_if=lambda model: model is None)
+    """The model's short name, where models are compared."""
+    params: Params
+    """All that was searched: hyperparameters, and the model and the source where there were several."""
+    val: Accuracy
+    test: Accuracy
+    test_of_seeds: tuple[Accuracy, ...]
+    trials: tuple[str, ...]
+
+
+def configurations(records: Iterable[Record], study: Study, objectives: tuple[str, str]) -> list[Configuration]:
+    """The configurations of a study whose trials have finished with every seed.
+
+    Args:
+        records: the study's.
+        objectives: the metric keys of the ID and the OOD validation accuracy.
+    """
+
+    def number(record: Record) -> int:
+        return record.trial.number
+
+    finished = sorted((r for r in records if r.status == "finished"), key=number)
+    groups = [list(group) for _, group in groupby(finished, number)]
+    return [_configuration(group, study, objectives) for group in groups if len(group) == len(study.seeds)]
+
+
+def _configuration(records: Sequence[Record], study: Study, objectives: tuple[str, str]) -> Configuration:
+    """The configuration of some trials, which differ in their seeds only."""
+    val = [_accuracy(record, *objectives) for record in records]
+    test = [_accuracy(record, accuracy_key("id/test"), accuracy_key("ood/test")) for record in records]
+    first = records[0].trial
+    return Configuration(
+        name=first.configuration,
+        method=first.method,
+        model=study.model,
+        params=study.suggestion(first),
+        val=_mean(val),
+        test=_mean(test),
+        test_of_seeds=tuple(test),
+        trials=tuple(record.trial.id for record in records),
+    )
+
+
+def _accuracy(record: Record, id_key: str, ood_key: str) -> Accuracy:
+    metrics = record.metrics()
+    return Accuracy(id=metrics[id_key], ood=metrics[ood_key])
+
+
+def _mean(accuracies: Sequence[Accuracy]) -> Accuracy:
+    id_mean, ood_mean = np.mean([a.pair for a in accuracies], axis=0).tolist()
+    return Accuracy(id=id_mean, ood=ood_mean)
+
+
+def front(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """The configurations that no other beats on both validation accuracies, the highest ID accuracy first."""
+    if not configurations:
+        return []
+    kept = moocore.is_nondominated(np.array([c.val.pair for c in configurations]), maximise=True)
+    best = [c for c, keep in zip(configurations, kept, strict=True) if keep]
+    return sorted(best, key=lambda c: c.val.pair, reverse=True)
+
+
+def hypervolume(accuracies: Sequence[Accuracy], reference_point: tuple[float, float]) -> float:
+    """The area, in squared per cent, between the reference point and the accuracies, both maximised.
+
+    Accuracies that are not above the reference point in both add nothing (moocore's definition).
+    """
+    if not accuracies:
+        return 0.0
+    return float(moocore.hypervolume(np.array([a.pair for a in accuracies]), ref=reference_point, maximise=True))
+
+
+def pick(configurations: Sequence[Configuration], rule: Rule) -> Configuration:
+    """The configuration that a rule picks; of several as good, the one that is better in the other accuracy.
+
+    Args:
+        configurations: a method's, at least one.
+    """
+    if rule == "id_val":
+        return max(configurations, key=lambda c: (c.val.id, c.val.ood))
+    if rule == "ood_val":
+        return max(configurations, key=lambda c: (c.val.ood, c.val.id))
+    return _knee(front(configurations))
+
+
+def _knee(front: Sequence[Configuration]) -> Configuration:
+    """The configuration of a front that lies farthest above the line through the front's two ends.
+
+    With each accuracy scaled to [0, 1] over the front, that is the largest sum of the two. Of several as far above it,
+    as in a front of two, which has no bend, the one with the best mean of ID and OOD accuracy is the knee.
+    """
+    values = np.array([c.val.pair for c in front])
+    extent = np.ptp(values, axis=0)
+    height = ((values - values.min(axis=0)) / np.where(extent > 0, extent, 1)).sum(axis=1)
+    height = height.round(9)  # without the error of floats, which would decide between configurations on one line
+    best = max(range(len(front)), key=lambda i: (height[i], values[i].sum()))
+    return front[best]

@@ -1,0 +1,92 @@
+"""The report on a terminal: for each method, the configurations that validation picked and what they reach in test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+from typing import Literal
+
+import numpy as np
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from scipy.special import stdtrit
+
+from fpray.report.pareto import Configuration, Rule
+from fpray.report.report import MethodReport, Report, describe
+
+
+def table(report: Report) -> RenderableType:
+    """The methods' picks, each with both test accuracies in per cent and the id of its trial; their hyperparameters
+    below. It fits 80 columns."""
+    shown = Table(title=_title(report), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    compared = any(m.model is not None for m in report.methods)
+    for heading in ("model", "method") if compared else ("method",):
+        shown.add_column(heading, overflow="fold", min_width=min(12, max(len(m.method) for m in report.methods)))
+    shown.add_column("trials", justify="right")
+    shown.add_column("picked by")
+    shown.add_column(
+        "trial", overflow="fold", min_width=min(16, max((len(point.name) for point in report.points), default=0))
+    )
+    shown.add_column("test ID", justify="right")
+    shown.add_column("test OOD", justify="right")
+    for m in report.methods:
+        names = (m.model, m.method) if compared else (m.method,)
+        trials = f"{m.finished}" + (f" + {m.failed} failed" if m.failed else "")
+        for n, (picked, rules) in enumerate(_by_configuration(m)):
+            first = (*names, trials) if n == 0 else ("",) * (len(names) + 1)
+            shown.add_row(*first, "\n".join(rules), picked.name, interval(picked, "id"), interval(picked, "ood"))
+        if not m.picks():
+            shown.add_row(*names, trials, "-", "-", "-", "-")
+    return Group(shown, *_hyperparameters(report), *_hypervolumes(report))
+
+
+def table_html(report: Report) -> str:
+    """The same table for a notebook's cell."""
+    console = Console(file=StringIO(), record=True, width=100)
+    console.print(table(report))
+    return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+
+def _title(report: Report) -> str:
+    seeds = max((len(point.trials) for point in report.points), default=1)
+    return f"{report.sweep}: test accuracy in %, picked on validation images" + (
+        f"; mean of {seeds} seeds, 95 % interval" if seeds > 1 else ""
+    )
+
+
+def _by_configuration(method: MethodReport) -> list[tuple[Configuration, list[Rule]]]:
+    """A method's picks, each with the rules that picked it."""
+    rules: dict[str, list[Rule]] = {}
+    for rule, picked in method.picks().items():
+        rules.setdefault(picked.name, []).append(rule)
+    found = {picked.name: picked for picked in method.picks().values()}
+    return [(found[name], by) for name, by in rules.items()]
+
+
+def _hyperparameters(report: Report) -> list[Text]:
+    picked = [configuration for m in report.methods for configuration, _ in _by_configuration(m)]
+    width = max((len(c.name) for c in picked), default=0)
+    # Not plain strings, in which [words] would be markup.
+    return [Text(f"{c.name:<{width}}  {describe(c.params)}") for c in picked if c.params]
+
+
+def _hypervolumes(report: Report) -> list[Text]:
+    if not report.has_reference_point:
+        return []
+    r_id, r_ood = report.reference_point
+    values = ", ".join(f"{m.name} {m.hypervolume:.0f}" for m in report.methods if m.picks())
+    return [Text(f"hypervolume over ({r_id:g}, {r_ood:g}): {values}")] if values else []
+
+
+def interval(configuration: Configuration, part: Literal["id", "ood"]) -> str:
+    """A test accuracy in per cent, with the half width of its 95 % interval over the seeds where there are several."""
+    values = [getattr(accuracy, part) for accuracy in configuration.test_of_seeds]
+    mean = f"{getattr(configuration.test, part):.1f}"
+    return mean if len(values) == 1 else f"{mean} ± {half_width(values):.1f}"
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half the width of the 95 % interval of the mean, by Student's t."""
+    return float(stdtrit(len(values) - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(len(values)))

@@ -1,0 +1,129 @@
+"""The beginning of a sweep: what could go wrong is found out, and its file is settled beside the records there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fpray.config import Sweep
+from fpray.data import Dataset, fingerprints, open_dataset, quick_check
+from fpray.records import Record, SweepFolder, identify, renew
+from fpray.redaction import hidden
+from fpray.report import describe
+from fpray.search import Schedule, tried_again
+from fpray.sweep.events import events
+from fpray.sweep.leaving import Leaving
+from fpray.sweep.plan import trials_line
+from fpray.sweep.preflight import check_objectives, preflight
+from fpray.sweep.settling import Start, changed_plugins, next_start, recorded_batch_size, require_same_data, settle
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A sweep that is settled in its folder, and the id by which its runs are found."""
+
+    schedule: Schedule
+    identity: str
+
+
+def begin(sweep: Sweep, folder: SweepFolder, *, address: str | None, retry_failed: bool, leaving: Leaving) -> Begun:
+    """Begin a sweep, or go on with it, in a folder that this command holds.
+
+    Args:
+        address: of a Ray cluster; None for a Ray of its own on this machine.
+        retry_failed: whether trials that failed are left to do, too.
+        leaving: what is to do if Ray is lost meanwhile.
+
+    Raises:
+        UserError: for a mistake that the user can mend.
+    """
+    records = _read_records(folder)
+    sweep, checked = _with_batch_size(sweep, folder, address, leaving)
+    start = next_start(sweep, folder, records)
+    if retry_failed:
+        records = _try_again(records, sweep, start, folder)
+    schedule = Schedule(sweep, records, start.number)
+    events.say(trials_line(schedule))
+    if not schedule.complete:
+        dataset = open_dataset(sweep.data) if checked else _check(sweep)
+        require_same_data(fingerprints(dataset), folder, records)
+    identity = _identify(sweep, folder)
+    settle(sweep, folder, start)
+    for line in (*start.changes, *changed_plugins(sweep, records)):
+        events.say(f"note: {line}")
+    return Begun(schedule, identity)
+
+
+def _read_records(folder: SweepFolder) -> list[Record]:
+    """The records of a sweep. The command says which are damaged; their trials run again."""
+    store = folder.records
+    store.remove_parts(folder.path)
+    records = store.read_all(lambda damage: events.say(f"warning: {hidden(str(damage))}; the trial runs again"))
+    # A trial's process may have been killed right after its end.
+    for trial_id in store.with_checkpoints() & {r.trial.id for r in records if r.status == "finished"}:
+        store.remove_checkpoints(trial_id)
+    return records
+
+
+def _identify(sweep: Sweep, folder: SweepFolder) -> str:
+    """The id by which the sweep's runs are found. A copy of a sweep whose runs are on a server gets one of its own."""
+    identity, copied_from = identify(folder)
+    if copied_from is None or sweep.tracking is None or sweep.tracking.uri is None:
+        return identity.id
+    events.say(
+        f"note: this folder is a copy of '{hidden(copied_from)}', which keeps its runs in MLflow; the copy's are new"
+    )
+    return renew(folder).id
+
+
+def _try_again(records: list[Record], sweep: Sweep, start: Start, folder: SweepFolder) -> list[Record]:
+    """The records, of which those that failed are to go on. The command says which get other hyperparameters."""
+    again = tried_again(records, sweep, start.number)
+    for before, now in zip(records, again, strict=True):
+        if now.trial != before.trial:
+            folder.records.remove_checkpoints(now.trial.id)
+            new, old = describe(now.trial.params), describe(before.trial.params)
+            events.say(f"note: {now.trial.id} is tried again with {new}; it failed with {old}")
+    return again
+
+
+def _check(sweep: Sweep) -> Dataset:
+    """Find out what would go wrong in trials, before any of them starts.
+
+    Returns:
+        The data.
+
+    Raises:
+        UserError: for the first thing that would.
+    """
+    with events.doing("checking the models"):
+        preflight(sweep)
+    dataset = open_dataset(sweep.data)
+    with events.doing("checking the data"):
+        check_objectives(sweep, dataset.splits())
+        remarks = quick_check(dataset, max(sweep.resources_of(method).workers for method in sweep.methods))
+    resources = [sweep.resources_of(method) for method in sweep.methods]
+    if any(needs.gpus and not needs.loaders for needs in resources):
+        events.say("note: no process loads images for the GPU, which will wait; raise resources.cpus")
+    for line in remarks:
+        events.say(f"note: {line}")
+    return dataset
+
+
+def _with_batch_size(sweep: Sweep, folder: SweepFolder, address: str | None, leaving: Leaving) -> tuple[Sweep, bool]:
+    """The sweep with the number that `batch_size: auto` stands for, and whether it was checked before.
+
+    The number is that of its records, else the largest that fits, which a checked sweep alone can find out.
+    """
+    if sweep.train.batch_size != "auto":
+        return sweep, False
+    size = recorded_batch_size(folder)
+    if size is not None:
+        return sweep.with_batch_size(size), False
+    from fpray.execution import Cluster, batch_size_that_fits
+
+    _check(sweep)
+    with leaving.connected(address):
+        Cluster(sweep, own=address is None)  # without a GPU the trial of sizes would wait for ever
+        size = batch_size_that_fits(sweep)
+    events.say(f"train.batch_size: {size} is the largest that fits")
+    return sweep.with_batch_size(size), True

@@ -1,0 +1,188 @@
+"""The tests that every method must pass."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from open_clip.model import CLIP
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from fpray.config import Sweep, Train
+from fpray.data import Batch, Split
+from fpray.methods import DerivedMethod, Method, TrainedMethod
+from fpray.model import Classifier, Reference, load_weights, weights_of
+from fpray.records import Epoch
+from fpray.space import Params
+from fpray.testing.registering import registered
+from fpray.testing.small import TINY, small_reference
+from fpray.training import Runtime, train
+
+SETTINGS = Train(epochs=4, batch_size=16, warmup_steps=0)
+
+
+class MethodConformance:
+    """Tests of one method; make a subclass of it for yours.
+
+    They train it for a few steps on small data. Where the method needs something else than the defaults here,
+    override `params`, `sources` or `expected`.
+    """
+
+    method: ClassVar[type[Method[Any]]]
+
+    def __init_subclass__(cls) -> None:
+        if not issubclass(cls.method, TrainedMethod):
+            for name in TESTS_OF_TRAINING:
+                setattr(cls, name, None)  # so pytest doesn't run it
+
+    def params(self) -> Params:
+        """The hyperparameters tried: of each default search dimension the last, so usually the largest, value."""
+        with registered(self.method):
+            sweep = Sweep.model_validate({"name": "any", "methods": [self.method.name, *(self.method.builds_on or ())]})
+        space = sweep.methods[self.method.name].space()
+        return {name: dimension.extremes()[-1] for name, dimension in space.items()}
+
+    def sources(self, reference: Reference) -> list[Mapping[str, Tensor]]:
+        """For a `DerivedMethod`, the weights of the trials that it builds on: one, away from the reference."""
+        classifier, generator = copy.deepcopy(reference.classifier), torch.Generator().manual_seed(7)
+        with torch.no_grad():
+            for parameter in classifier.parameters():
+                parameter.add_(0.03 * torch.randn(parameter.shape, generator=generator))
+        return [weights_of(classifier)]
+
+    def expected(self, method: Any) -> Classifier:
+        """For a `TrainedMethod`, the classifier whose logits `plain()` must have: the one that was trained."""
+        classifier: Classifier = method.classifier
+        return classifier
+
+    def build(self, reference: Reference, **overrides: float) -> Any:
+        """The method as it is at the beginning of a trial."""
+        torch.manual_seed(0)
+        method = self.method.make(self.params() | overrides, reference)
+        if isinstance(method, DerivedMethod):
+            method.take_sources(self.sources(reference))
+        return method
+
+    def trained(self, reference: Reference, **overrides: float) -> tuple[Any, tuple[Epoch, ...]]:
+        """The method as it is at the end of a trial, and what each epoch gave."""
+        method = self.build(reference, **overrides)
+        if not isinstance(method, TrainedMethod):
+            return method, ()
+        runtime, splits = Runtime(torch.device("cpu")), reference.dataset.splits()
+        return method, train(method, SETTINGS, 0, splits, runtime, None, lambda checkpoint: None)
+
+    def quick(self) -> float:
+        """A learning rate at which a few steps go far."""
+        return max(3e-3, float(self.params()["lr"]))
+
+    @pytest.fixture
+    def reference(self) -> Iterator[Reference]:
+        """The reference, which trials in the same process share: so nothing may change it."""
+        reference = small_reference()
+        modules = (reference.classifier, reference.loaded.clip)
+        before = [{key: value.clone() for key, value in m.state_dict().items()} for m in modules]
+        yield reference
+        for module, weights in zip(modules, before, strict=True):
+            after = module.state_dict()
+            assert after.keys() == weights.keys()
+            assert all(torch.equal(after[key], weights[key]) for key in weights)
+            assert not any(p.requires_grad or p.grad is not None for p in module.parameters())
+            assert not any(part.training for part in module.modules())
+
+    @pytest.fixture
+    def pixels(self, reference: Reference) -> Tensor:
+        """The preprocessed images of `id/val`, [18, 3, 32, 32]."""
+        images = reference.dataset.images(Split("id", "plain", "val"))
+        return torch.stack([reference.loaded.preprocess(images[i]) for i in range(len(images))])
+
+    def test_default_dimensions_give_allowed_hyperparameters(self) -> None:
+        params = self.method.Params.model_validate(self.params())
+        assert {name: getattr(params, name) for name in self.params()} == self.params()
+
+    def test_losses_are_finite_scalars_and_reach_every_trained_weight(self, reference: Reference) -> None:
+        method = self.build(reference).train()
+        losses = method(first_batch(method))
+        assert losses
+        assert all(loss.shape == () and torch.isfinite(loss) for loss in losses.values())
+        sum(losses.values()).backward()
+        method.add_penalty()
+        declared = {key: p for key, p in method.named_parameters() if p.requires_grad}
+        assert declared
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in declared.values())
+        assert all(p.grad is None for key, p in method.named_parameters() if key not in declared)
+
+    def test_losses_are_means_over_images(self, reference: Reference) -> None:
+        method = self.build(reference).eval()
+        batch, generator = first_batch(method), torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for weight in (p for p in method.parameters() if p.requires_grad):
+                # Away from the reference: there a distance to it is 0, as a sum as well as as a mean.
+                weight.add_(0.03 * torch.randn(weight.shape, generator=generator))
+            whole = method(batch)
+            first = method({key: value[:4] for key, value in batch.items()})
+            rest = method({key: value[4:] for key, value in batch.items()})
+        assert first.keys() == rest.keys() == whole.keys()
+        for name, loss in whole.items():
+            torch.testing.assert_close(first[name] / 3 + rest[name] * 2 / 3, loss, rtol=1e-4, atol=1e-6)
+
+    def test_training_changes_what_is_declared_and_nothing_else(self, reference: Reference) -> None:
+        before = {key: p.detach().clone() for key, p in self.build(reference).named_parameters()}
+        method, _ = self.trained(reference)
+        for key, parameter in method.named_parameters():
+            assert torch.equal(parameter, before[key]) is not parameter.requires_grad, key
+
+    def test_the_loss_falls(self, reference: Reference) -> None:
+        _, history = self.trained(reference, lr=self.quick())
+        first, last = (sum(history[i].losses.values()) for i in (0, -1))
+        assert last < 0.9 * first
+
+    def test_saved_weights_give_identical_logits(self, reference: Reference, pixels: Tensor) -> None:
+        method, _ = self.trained(reference)
+        left = method.plain().eval()
+        loaded = copy.deepcopy(reference.classifier)
+        load_weights(loaded, weights_of(left))
+        with torch.no_grad():
+            assert torch.equal(loaded(pixels), left(pixels))
+
+    def test_what_is_left_behind_is_the_trained_classifier(self, reference: Reference, pixels: Tensor) -> None:
+        method, _ = self.trained(reference, lr=self.quick())
+        left = method.plain().eval()
+        expected = self.expected(method.eval())
+        with torch.no_grad():
+            torch.testing.assert_close(left(pixels), expected(pixels), rtol=1e-5, atol=1e-5)
+            assert not torch.allclose(left(pixels), reference.classifier(pixels), atol=1e-2)
+
+    def test_weights_load_into_plain_open_clip(self, reference: Reference, pixels: Tensor) -> None:
+        method, _ = self.trained(reference)
+        left = method.plain().eval()
+        weights = weights_of(left)
+        visual = {key: value for key, value in weights.items() if key.startswith("visual.")}
+        assert weights.keys() - visual.keys() == {"head.weight", "head.bias"}
+        fresh = CLIP(**TINY).eval()
+        missing, unexpected = fresh.load_state_dict(visual, strict=False)
+        assert not unexpected
+        assert not [key for key in missing if key.startswith("visual.")]
+        with torch.no_grad():
+            torch.testing.assert_close(fresh.encode_image(pixels), left.encoder(pixels))
+
+
+TESTS_OF_TRAINING = (
+    "test_losses_are_finite_scalars_and_reach_every_trained_weight",
+    "test_losses_are_means_over_images",
+    "test_training_changes_what_is_declared_and_nothing_else",
+    "test_the_loss_falls",
+    "test_what_is_left_behind_is_the_trained_classifier",
+)
+"""They are for methods that train alone."""
+
+
+def first_batch(method: TrainedMethod[Any]) -> Batch:
+    """The first 12 items of the training data."""
+    data = method.training_data(method.reference.dataset.splits()[0])
+    torch.manual_seed(0)
+    batch: Batch = default_collate([data[index] for index in range(12)])
+    return batch

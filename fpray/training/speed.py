@@ -1,0 +1,75 @@
+"""How fast this machine trains and evaluates, from a few measured steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import default_collate
+
+from fpray.config import Train
+from fpray.data import Draws, to_device
+from fpray.methods import TrainedMethod
+from fpray.training.runtime import Runtime
+from fpray.training.step import Stepper
+
+STEPS = 3
+"""Steps that are timed, after one that is not."""
+MOST = 64
+"""Images of a step: a larger batch takes as long for each."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds that an image takes, in training and in evaluation, loading it included."""
+
+    training: float
+    evaluation: float
+
+
+def measured_speed(method: TrainedMethod[Any], train: Train, loaders: int) -> Speed:
+    """Time a few steps of a method and a forward pass on its own training images.
+
+    Args:
+        loaders: the processes that load images meanwhile; with 0 the training waits for each.
+    """
+    reference = method.reference
+    draws = Draws(method.training_data(reference.dataset.splits()[0]), seed=0)
+    size = min(MOST, len(draws.items), int(train.batch_size))
+    began = time.monotonic()
+    items = [draws[0, index] for index in range(size)]
+    loading = (time.monotonic() - began) / size
+    batch, stepper = default_collate(items), Stepper(method.train(), train, Runtime(reference.device))
+    # A method's own data may be no images.
+    images = next(iter(reference.in_order(reference.dataset.splits()[0], range(size))))
+
+    def step() -> None:
+        stepper.step(batch, lr_factor=0.0)
+
+    @torch.no_grad()
+    def evaluate() -> None:
+        method.classifier.eval()
+        method.classifier.features(to_device(images, reference.device)["images"])
+
+    training, evaluation = _seconds(step) / size, _seconds(evaluate) / size
+    if loaders:
+        return Speed(max(training, loading / loaders), max(evaluation, loading / loaders))
+    return Speed(training + loading, evaluation + loading)
+
+
+def _seconds(work: Any) -> float:
+    """The mean over a few times, on a GPU until it has done all."""
+    work()
+    _wait()
+    began = time.monotonic()
+    for _ in range(STEPS):
+        work()
+    _wait()
+    return (time.monotonic() - began) / STEPS
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,0 +1,159 @@
+"""A trial: from its configuration to its record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from fpray.config import Train, TrialSettings
+from fpray.data import DataOptions, open_dataset
+from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
+from fpray.model import Classifier, Model, Reference, load_reference, switch_on_checkpointing, weights_of
+from fpray.records import AttemptStore, Cost, Epoch, Movement, Record, RecordStore, SweepFolder, provenance_of
+from fpray.training.checkpoint import Checkpoint, newest_checkpoint
+from fpray.training.evaluate import Predictions, predict
+from fpray.training.loop import train
+from fpray.training.memory import explained
+from fpray.training.movement import linear_cka, weight_distance
+from fpray.training.runtime import Runtime
+
+Work = Callable[[Record, TrialSettings, SweepFolder, Runtime], None]
+"""Runs a trial, as `run_trial` does."""
+
+_WARM: dict[tuple[Model, DataOptions, torch.device, int, bool], Reference] = {}
+"""The reference that this process keeps, by all that it depends on."""
+
+
+def reference_of(model: Model, settings: TrialSettings, device: torch.device) -> Reference:
+    """The reference of one of a sweep's models, loaded once in a process and kept for the trials that follow there."""
+    data, loaders = settings.data, settings.resources.loaders
+    checkpointing = settings.train.gradient_checkpointing
+    key = (model, data, device, loaders, checkpointing)
+    if key not in _WARM:
+        _WARM.clear()  # first: two models at a time may not fit
+        use_tf32(False)  # a head must not depend on which trial was here before
+        reference = load_reference(model.name, model.pretrained, open_dataset(data), device, loaders)
+        if checkpointing:
+            switch_on_checkpointing(reference.classifier.encoder)  # the methods' copies have it too
+        _WARM[key] = reference
+    return _WARM[key]
+
+
+def run_trial(record: Record, settings: TrialSettings, folder: SweepFolder, runtime: Runtime) -> None:
+    """Run a trial, or go on with it from its newest checkpoint, and write its record and weights.
+
+    Args:
+        record: the trial's record as it was when this attempt began, see `RecordStore.claim`.
+
+    Raises:
+        TrainingError: if the trial can't go on, on another try neither.
+        StoppedError: if the sweep is to be interrupted.
+        SupersededError: if a later attempt has begun.
+        StorageError: if something can't be written.
+    """
+    model = record.trial.model
+    if model is None:
+        raise ValueError(f"{record.trial.id} names no model")
+    with explained(settings, model.name, runtime.device):
+        _run(record, settings, reference_of(model, settings, runtime.device), folder.attempt(record), runtime)
+
+
+def _run(record: Record, settings: TrialSettings, reference: Reference, store: AttemptStore, runtime: Runtime) -> None:
+    use_tf32(settings.train.precision != "fp32")
+    method = build_method(record, reference, store)
+    provenance = provenance_of(runtime.device_name, {plugin.name: plugin.sha256 for plugin in settings.plugins})
+    checkpoint = newest_checkpoint(store.checkpoint_folder(record.trial.id))
+    record = record.resumed(checkpoint.history if checkpoint else (), provenance)
+    if runtime.is_main:
+        store.write(record)
+    if isinstance(method, TrainedMethod):
+        record = _train(method, record, settings.train, checkpoint, store, runtime)
+    began, classifier = time.monotonic(), method.plain()
+    predictions = _evaluate(classifier, reference, runtime, settings.train.autocast)
+    unreadable = _unreadable(reference, runtime)
+    if runtime.is_main:
+        tests = {split: p.correct.cpu().numpy() for split, p in predictions.items() if split.endswith("/test")}
+        store.write_weights(record.trial.id, weights_of(classifier))
+        store.write_correct(record.trial.id, tests)
+        store.write(
+            record.finished(
+                results={split: p.count for split, p in predictions.items()},
+                movement=_movement(classifier, reference, predictions),
+                cost=_cost(record.history, time.monotonic() - began),
+                unreadable=unreadable,
+            )
+        )
+        store.remove_checkpoints(record.trial.id)
+
+
+def build_method(record: Record, reference: Reference, store: RecordStore) -> Method[Any]:
+    """The trial's method, ready to train or, if it builds on other trials, with those trials' weights."""
+    trial = record.trial
+    torch.manual_seed(trial.seed)  # LoRA's A matrices start at random
+    method = METHODS[trial.method].make(trial.params, reference)
+    if isinstance(method, DerivedMethod):
+        method.take_sources([store.read_weights(source) for source in trial.sources])
+    return method
+
+
+def _train(
+    method: TrainedMethod[Any],
+    record: Record,
+    settings: Train,
+    checkpoint: Checkpoint | None,
+    store: AttemptStore,
+    runtime: Runtime,
+) -> Record:
+    """Train the method in place, keeping a checkpoint and the record of each epoch."""
+    folder = store.checkpoint_folder(record.trial.id)
+
+    def keep(checkpoint: Checkpoint) -> None:
+        checkpoint.write(folder, store.put)
+        store.write(record.after_epoch(checkpoint.history))
+
+    splits = method.reference.dataset.splits()
+    history = train(method, settings, record.trial.seed, splits, runtime, checkpoint, keep)
+    return record if history == record.history else record.after_epoch(history)
+
+
+def _evaluate(
+    classifier: Classifier, reference: Reference, runtime: Runtime, autocast: torch.dtype | None
+) -> dict[str, Predictions]:
+    splits = [s for s in reference.dataset.splits() if s.part != "train"]
+    return {s.name: predict(classifier, reference, s, runtime, autocast) for s in splits}
+
+
+def _unreadable(reference: Reference, runtime: Runtime) -> dict[str, tuple[str, ...]]:
+    """The names of the images that couldn't be decoded, by split."""
+    found = {}
+    for split in reference.dataset.splits():
+        images = reference.dataset.images(split)
+        if images.unreadable is not None and (marks := runtime.any(images.unreadable)).any():
+            found[split.name] = tuple(images.name_of(index) for index in marks.nonzero().flatten().tolist())
+    return found
+
+
+def _movement(classifier: Classifier, reference: Reference, predictions: Mapping[str, Predictions]) -> Movement:
+    distance, relative = weight_distance(classifier, reference.classifier)
+    validation = [s for s in reference.dataset.splits() if s.part == "val"]
+    cka = {s.name: linear_cka(predictions[s.name].features.cpu(), reference.features(s)) for s in validation}
+    return Movement(distance=distance, relative_distance=relative, cka=cka)
+
+
+def _cost(history: tuple[Epoch, ...], evaluation_seconds: float) -> Cost:
+    images, training = sum(e.images for e in history), sum(e.seconds for e in history)
+    return Cost(
+        seconds=training + sum(e.validation_seconds for e in history) + evaluation_seconds,
+        images=images,
+        images_per_second=images / training if training else 0.0,
+    )
+
+
+def use_tf32(allowed: bool) -> None:
+    """Let matrix products and convolutions in fp32 be computed in TF32 on a GPU (10 bits of mantissa, much faster)."""
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high" if allowed else "highest")
+        torch.backends.cudnn.allow_tf32 = allowed

@@ -1,0 +1,94 @@
+"""Ray's private parts are where fpray looks for them, and do what it takes them to do."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ray._private import ray_constants, worker
+from ray.tune.execution import class_cache, tune_controller
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from fpray.execution.ray_internals import (
+    QuietReporter,
+    asked_before_ray_speaks,
+    keep_credentials_from_logs,
+    on_loopback,
+)
+from tests.waiting import PATIENCE_SECONDS
+
+
+def test_tunes_own_reporter_prints_by_the_method_that_is_silenced() -> None:
+    assert "_print" in vars(TrialProgressCallback)
+    assert QuietReporter._print is not TrialProgressCallback._print
+
+
+def test_loopback_is_a_constant_that_comes_back() -> None:
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    with on_loopback():
+        assert ray_constants.ENABLE_RAY_CLUSTER is False
+    assert before is ray_constants.ENABLE_RAY_CLUSTER
+
+
+def test_tune_hands_no_credentials_on() -> None:
+    assert class_cache.ENV_VARS_TO_PROPAGATE, "it is elsewhere now"
+    keep_credentials_from_logs()
+    assert not [name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")]
+
+
+def test_before_ray_speaks_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    with asked_before_ray_speaks(lambda: said.append(capsys.readouterr().out)):
+        worker.print_to_stdstream({"lines": ["a node"], "pid": "raylet", "is_err": False}, ignore_prefix=False)
+        tune_controller.logger.error("a trial")
+    assert len(said) == 2
+    assert "a node" in said[1]
+    assert "print_to_stdstream(" in inspect.getsource(worker.listen_error_messages)
+    assert "logger.error(" in inspect.getsource(tune_controller.TuneController._trial_task_failure)
+    tune_controller.logger.error("a trial")
+    assert len(said) == 2
+
+
+@pytest.mark.long
+def test_servers_are_known_and_answer() -> None:
+    program = """
+import ray
+from fpray.execution.ray_internals import answers, gcs_address, gcs_knows_this_node, raylet_address
+from fpray.execution.ray_internals import servers_started_here
+ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+here = servers_started_here()
+assert here.keys() == {"gcs_server", "raylet"}
+assert {node["NodeManagerPort"] for node in ray.nodes()} == {int(raylet_address().split(":")[1])}
+assert gcs_knows_this_node(60) is True
+assert answers(raylet_address(), 60) and answers(gcs_address(ray.get_runtime_context().gcs_address), 60)
+here["raylet"].kill()
+here["raylet"].wait()
+assert not answers(raylet_address(), 60)
+here["gcs_server"].kill()
+assert gcs_knows_this_node(1) is None
+import os
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE_SECONDS)
+
+
+@pytest.mark.long
+def test_the_token_is_made_for_the_user_alone(tmp_path: Path) -> None:
+    program = """
+import os
+os.environ["RAY_AUTH_MODE"] = "token"
+from fpray.execution.ray_internals import make_token
+make_token()
+import ray
+ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+"""
+    environment = os.environ | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
+    token = tmp_path / ".ray" / "auth_token"
+    assert token.read_text().strip()
+    assert stat.S_IMODE(token.stat().st_mode) & 0o077 == 0

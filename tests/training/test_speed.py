@@ -1,0 +1,46 @@
+"""The measured speed: each part is timed, loading by processes hides behind the step."""
+
+from __future__ import annotations
+
+import pytest
+
+from fpray.config.schema import Train
+from fpray.methods import METHODS
+from fpray.model import Reference
+from fpray.training import speed as module
+from fpray.training.speed import measured_speed
+
+
+def test_every_trained_method_has_a_speed(reference: Reference) -> None:
+    found = measured_speed(METHODS["full"].make({"lr": 1e-4}, reference), Train(batch_size=8), loaders=0)
+    assert 0 < found.evaluation < found.training < 10
+
+
+@pytest.mark.parametrize(("loaders", "training"), [(0, 5.0), (1, 4.0), (8, 1.0)])
+def test_loading_by_processes_hides_behind_the_step(
+    reference: Reference, monkeypatch: pytest.MonkeyPatch, loaders: int, training: float
+) -> None:
+    """Loading takes four seconds an image, a step one."""
+    now = [0.0]
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    method = METHODS["full"].make({"lr": 1e-4}, reference)
+    size = 8
+
+    class Slow(module.Draws):
+        def __getitem__(self, draw: tuple[int, int]) -> object:
+            passes(4.0)
+            return super().__getitem__(draw)
+
+    monkeypatch.setattr(module, "Draws", Slow)
+    monkeypatch.setattr(module.Stepper, "step", lambda *arguments, **named: passes(1.0 * size))
+    assert measured_speed(method, Train(batch_size=size), loaders).training == pytest.approx(training)
+
+
+def test_the_weights_stay_as_they_are(reference: Reference) -> None:
+    before = {name: value.clone() for name, value in reference.classifier.state_dict().items()}
+    measured_speed(METHODS["full"].make({"lr": 1e-4}, reference), Train(batch_size=8), loaders=0)
+    assert all(bool((reference.classifier.state_dict()[name] == value).all()) for name, value in before.items())

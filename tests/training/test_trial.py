@@ -1,0 +1,122 @@
+"""A trial in this process: its record says what it started from, what it gave, and which images it couldn't read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from upath import UPath
+
+from fpray.config.file import check_sweep
+from fpray.config.schema import Sweep
+from fpray.data.layouts.domains import Domains
+from fpray.methods import Batch
+from fpray.model.names import Model
+from fpray.records import Record, SweepFolder, Trial
+from fpray.testing import registered, scripted
+from fpray.training.loop import TrainingError
+from fpray.training.runtime import Runtime
+from fpray.training.trial import run_trial
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two domains with two classes; one training image and one OOD test image are broken."""
+    root, rng = tmp_path_factory.mktemp("tree"), np.random.default_rng(0)
+    for domain, count in (("photo", 110), ("sketch", 70)):
+        for name in ("cat", "dog"):
+            (root / domain / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 256, (8, 8, 3), np.uint8)
+                Image.fromarray(pixels).save(root / domain / name / f"{number:03d}.png")
+    images = Domains(sweep_of(root, "any").data)
+    for split in images.splits():
+        if split.name in ("id/train", "ood/sketch/test"):
+            (root / images.images(split).name_of(5)).write_text("not an image")
+    return root
+
+
+def sweep_of(root: Path, model: str, **sections: Any) -> Sweep:
+    data = {"layout": "domains", "root": str(root), "id": "photo", "templates": ["a {}."]}
+    train = {"epochs": 2, "batch_size": 32, "lr": {"log": [1e-4, 1e-3]}}
+    return check_sweep({"name": "s", "data": data, "model": {"name": model}, "train": train} | sections, "s")
+
+
+def run(trial: Trial, sweep: Sweep, folder: Path, alone: Runtime) -> Record:
+    place = SweepFolder(UPath(folder))
+    run_trial(
+        Record(trial=trial, started=1.0).of_model(trial.model or sweep.model.each()[0]),
+        sweep.trial_settings("full"),
+        place,
+        alone,
+    )
+    return place.records.read(trial.id)
+
+
+def full(**fields: Any) -> Trial:
+    return Trial(**{"id": "full-000", "method": "full", "number": 0, "seed": 0, "params": {"lr": 1e-3}} | fields)
+
+
+SCRIPTED = full(id="scripted-000", method="scripted")
+
+
+@pytest.mark.parametrize("loader_workers", [0, 1])
+def test_unreadable_images_are_skipped_counted_as_wrong_and_recorded(
+    loader_workers: int, tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    sweep = sweep_of(tree, tiny_clip, resources={"loader_workers": loader_workers})
+    record = run(full(), sweep, tmp_path, alone)
+    assert record.status == "finished"
+    images = Domains(sweep.data)
+    broken = {s.name: (images.images(s).name_of(5),) for s in images.splits() if s.name in record.unreadable}
+    assert record.unreadable == broken and broken.keys() == {"id/train", "ood/sketch/test"}
+    (test,) = [s for s in images.splits() if s.name == "ood/sketch/test"]
+    assert record.results["ood/sketch/test"].total == len(images.images(test))
+    with np.load(tmp_path / "trials" / "full-000" / "correct.npz") as right:
+        assert np.unpackbits(right["ood/sketch/test"])[5] == 0
+
+
+def test_a_trial_starts_from_its_own_model(tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime) -> None:
+    other = Path(tiny_clip.removeprefix("local-dir:")).parent / "other"
+    other.mkdir(exist_ok=True)
+    for file in Path(tiny_clip.removeprefix("local-dir:")).iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    sweep = sweep_of(tree, tiny_clip)
+    names = [tiny_clip, f"local-dir:{other}"]
+    models = sweep.model_copy(update={"model": type(sweep.model)(name=names)})
+    params = {"lr": 1e-3, "model": "other"}  # as a searched model stands among the hyperparameters
+    (other / "open_clip_model.safetensors").unlink()
+    with pytest.raises(Exception, match="weights"):
+        run(full(params=params, model=Model(name=names[1])), models, tmp_path, alone)
+    assert run(full(model=Model(name=names[0])), models, tmp_path, alone).status == "finished"
+    assert run(full(id="full-001", number=1), models, tmp_path, alone).status == "finished"  # the first, if not said
+
+
+def test_out_of_memory_names_the_model_and_the_batch(
+    tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    def fail(batch: Batch) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    said = rf"out of memory on cpu with model {tiny_clip} and batch size 32"
+    with registered(scripted(before_losses=fail)), pytest.raises(TrainingError, match=said):
+        run(SCRIPTED, sweep_of(tree, tiny_clip), tmp_path, alone)
+
+
+def test_a_trial_goes_on_from_its_checkpoint_with_the_same_unreadable_images(
+    tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    sweep = sweep_of(tree, tiny_clip)
+    steps = iter(range(6))  # more than the four of an epoch
+    with registered(scripted(before_losses=lambda batch: next(steps))), pytest.raises(StopIteration):
+        run(SCRIPTED, sweep, tmp_path / "cut", alone)
+    with registered(scripted()):
+        whole = run(SCRIPTED, sweep, tmp_path / "whole", alone)
+        resumed = run(SCRIPTED, sweep, tmp_path / "cut", alone)
+    assert len(whole.history) == 2
+    assert [e.losses for e in resumed.history] == [e.losses for e in whole.history]
+    assert (resumed.results, resumed.unreadable) == (whole.results, whole.unreadable)

@@ -125,7 +125,7 @@ def resident_mb() -> float:
 
 
 def main() -> None:
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for gpus in GPUS:
         nodes.add_node(num_cpus=CPUS, num_gpus=gpus)
     ray.init(address=nodes.address, log_to_driver=False, logging_level="error")

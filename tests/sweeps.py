@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from upath import UPath
 
 from fpray.config.file import check_sweep
@@ -14,7 +15,9 @@ from fpray.execution.room import Room
 from fpray.records.folder import SweepFolder
 from fpray.records.record import Record
 from fpray.records.store import RecordStore
+from fpray.search import Schedule
 from fpray.sweep.settling import Start, next_start, settle
+from fpray.training import Runtime, run_trial
 
 
 def sweep_of(**sections: Any) -> Sweep:
@@ -27,6 +30,18 @@ def settled(sweep: Sweep, folder: SweepFolder) -> Start:
     start = next_start(sweep, folder, folder.records.read_all())
     settle(sweep, folder, start)
     return start
+
+
+def run_here(sweep: Sweep) -> None:
+    """Run what is left of a sweep, a trial at a time, as the command does, but in this process and without Ray."""
+    folder, alone = SweepFolder(UPath(sweep.storage) / sweep.name), Runtime(torch.device("cpu"))
+    start = settled(sweep, folder)
+    schedule = Schedule(sweep, folder.records.read_all(), start.number)
+    while isinstance(record := schedule.ask(), Record):
+        claimed = folder.records.claim(record)
+        run_trial(claimed, sweep.trial_settings(claimed.trial.method), folder, alone)
+        schedule.tell(folder.records.now(claimed))
+    assert schedule.complete
 
 
 def room_for(trials: int) -> Callable[[], Room]:

@@ -71,8 +71,9 @@ def _start_ray_here() -> None:
         if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
             make_token()
         with on_loopback():
-            # Not None: that would join whatever cluster was started on this machine, by anyone.
-            ray.init(address="local", log_to_driver=False, logging_level=logging.ERROR)
+            # Not None: that would join whatever cluster was started on this machine, by anyone. Without the dashboard's
+            # pages, which are nine processes more: this Ray lasts as long as the command, which shows what it does.
+            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # of no kind in particular where the raylet doesn't come up
         if "timed out" in str(error).lower():
             raise LostRayError("Ray didn't start in time on this machine") from None

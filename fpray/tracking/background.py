@@ -128,9 +128,9 @@ class LoggingThread(threading.Thread):
             self._write_note(self._runs, make_report(self._sweep, list(self._newest.values())))
         return False
 
-    def _write_note(self, runs: Runs, report: Report, picture: str | None = None) -> None:
+    def _write_note(self, runs: Runs, report: Report, picture: str | None = None, files: str | None = None) -> None:
         planned = sum(study.trials for study in studies(self._sweep))
-        runs.write_note(note(self._sweep, report, planned, hidden(str(self._folder)), picture))
+        runs.write_note(note(self._sweep, report, planned, hidden(str(self._folder)), picture, files))
         self._next_note = time.monotonic() + NOTE_EVERY
 
     def _tell_address(self, runs: Runs) -> None:
@@ -156,7 +156,8 @@ class LoggingThread(threading.Thread):
         while self._files:
             runs.log_file(self._files[0])
             del self._files[0]
-        self._write_note(runs, report, f"/get-artifact?path=fronts.png&run_uuid={runs.parent}")
+        files = f"#/experiments/{runs.experiment}/runs/{runs.parent}/artifacts"
+        self._write_note(runs, report, f"/get-artifact?path=fronts.png&run_uuid={runs.parent}", files)
         runs.end(report)
 
     def _start_over(self) -> None:

@@ -28,6 +28,7 @@ from fpray.tracking.database import prepare_database
 from fpray.tracking.names import EarlierNames, Names
 from fpray.tracking.parent import NOTE_TAG, log_file, log_parent, log_training_data
 from fpray.tracking.seen import SeenRun
+from fpray.tracking.view import VIEW_TAG, view
 
 # MLflow would repeat a request whose answer was lost, and so create a run twice. `Runs` reads first what came through.
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
@@ -72,9 +73,11 @@ class Runs:
         self._artifacts = Path(folder.parent.path, "mlartifacts") if _is_beside(uri, folder) else None
         prepare_database(uri, self._artifacts)
         self._client = MlflowClient(uri)
-        self.experiment = self._experiment_id()
+        self.experiment, shared = self._find_experiment()
         self._read()
         self._names = EarlierNames() if self._parent.tags.get(points.NAMES_TAG) is None else Names()
+        if shared != (wanted := view(self._names)):
+            self._client.set_experiment_tag(self.experiment, VIEW_TAG, wanted)
         if self._names.version == Names.version:
             log_parent(self._client, self._parent, sweep, folder)
         if self._parent.status != "RUNNING":
@@ -158,16 +161,19 @@ class Runs:
         del self._trials[record.trial.id]
         return None
 
-    def _experiment_id(self) -> str:
-        """The experiment of the sweep, created if there is none; artifacts of a local sqlite file lie beside it."""
+    def _find_experiment(self) -> tuple[str, str | None]:
+        """The id and the shared view of the sweep's experiment, which is created if there is none.
+
+        Artifacts of a local sqlite file lie beside it.
+        """
         name = (self._sweep.tracking.experiment if self._sweep.tracking else None) or self._sweep.name
         experiment = self._client.get_experiment_by_name(name)
         if experiment is not None:
-            return experiment.experiment_id
+            return experiment.experiment_id, experiment.tags.get(VIEW_TAG)
         location = None if self._artifacts is None else self._artifacts.as_uri()
         made = self._client.create_experiment(name, artifact_location=location)
         self._on_write()
-        return made
+        return made, None
 
     def _read(self) -> None:
         """Read the sweep's runs from the server; create the parent if there is none."""

@@ -10,7 +10,9 @@ from fpray.report import Report, describe
 RULES = {"id_val": "ID validation", "ood_val": "OOD validation", "knee": "knee of the front"}
 
 
-def note(sweep: Sweep, report: Report, planned: int, folder: str, picture: str | None = None) -> str:
+def note(
+    sweep: Sweep, report: Report, planned: int, folder: str, picture: str | None = None, files: str | None = None
+) -> str:
     """The note of a sweep.
 
     Args:
@@ -18,6 +20,7 @@ def note(sweep: Sweep, report: Report, planned: int, folder: str, picture: str |
         planned: the number of all trials.
         folder: where the records and the report are.
         picture: the address of the fronts' picture, once there is one.
+        files: the address of the page of the sweep's files, where there is a picture.
     """
     ended = sum(m.finished + m.failed for m in report.methods)
     failed = f", {report.failed()} failed" if report.failed() else ""
@@ -32,7 +35,7 @@ def note(sweep: Sweep, report: Report, planned: int, folder: str, picture: str |
     ]
     if picture is not None:
         lines += ["", f"![ID against OOD test accuracy, each method's front]({picture})"]
-        lines += ["", "The interactive figure is this run's artifact `fronts.html`, all numbers are in `report.json`."]
+        lines += ["", f"The figure to point at (`fronts.html`) and all numbers (`report.json`): [files]({files})."]
     return "\n".join([*lines, "", f"Records and report: `{folder}`"])
 
 
@@ -44,10 +47,12 @@ def _table(report: Report) -> Iterator[str]:
     yield _row("method", "trials", "picked by", "trial", "test ID", "test OOD", "hyperparameters")
     yield "|---|---|---|---|---|---|---|"
     for m in report.methods:
-        for rule, picked in m.picks().items():
+        picks = m.picks()
+        for name, picked in {picked.name: picked for picked in picks.values()}.items():
+            rules = ", ".join(RULES[rule] for rule, other in picks.items() if other.name == name)
             test = (f"{picked.test.id:.1f}", f"{picked.test.ood:.1f}")
-            yield _row(m.name, str(m.finished), RULES[rule], picked.name, *test, _plain(describe(picked.params)))
-        if not m.picks():
+            yield _row(m.name, str(m.finished), rules, name, *test, _plain(describe(picked.params)))
+        if not picks:
             yield _row(m.name, "0", "", "", "", "", "")
 
 

@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 
 from fpray.redaction import hidden
+from fpray.tracking.view import KEY
 
 PORT = 5000
 """MLflow's own."""
@@ -29,9 +30,10 @@ class Pages:
 def pages(uri: str, experiment: str) -> Pages:
     """The pages of an experiment.
 
-    The address asks for MLflow's view of training runs, which else shows pages for language models.
+    The address asks for MLflow's view of training runs, which else shows pages for language models, and for the
+    experiment's shared view.
     """
-    uri, runs = hidden(uri), f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+    uri, runs = hidden(uri), f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
     if uri.startswith(("http://", "https://")):
         return Pages(f"{uri.rstrip('/')}/{runs}")
     if uri.startswith(("databricks", "uc")):

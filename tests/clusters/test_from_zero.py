@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from fpray.testing import make_tiny_clip
+from tests.clusters.nodes import nodes
 from tests.clusters.refusing import WHY
 from tests.faults.small import SMALL, write_sweep
 from tests.hosts import Host, Hosts, require
@@ -64,8 +65,8 @@ def start_head(host: Host, shared: Path, provider: dict[str, Any]) -> None:
     environment = "RAY_AUTH_MODE=disabled RAY_FAKE_CLUSTER=1 AUTOSCALER_UPDATE_INTERVAL_S=1 "
     environment += f"RAY_OVERRIDE_NODE_ID_FOR_TESTING={HEAD_ID} RAY_CLOUD_INSTANCE_ID={HEAD_ID}"
     host.run(
-        f"{environment} ray start --head --port=6379 --num-cpus=0 --object-store-memory=100000000 "
-        f"--autoscaling-config={shared}/cluster.yaml"
+        f"{environment} ray start --head --port=6379 --num-cpus=0 --include-dashboard=false "
+        f"--object-store-memory=100000000 --autoscaling-config={shared}/cluster.yaml"
     )
 
 
@@ -76,9 +77,7 @@ def sweep(host: Host, file: Path, options: str = "", check: bool = True) -> str:
 
 def nodes_started(host: Host) -> int:
     """How many nodes there have ever been besides the head; one that had nothing to do may have gone."""
-    ask = "import ray; ray.init('127.0.0.1:6379', log_to_driver=False); print('nodes', len(ray.nodes()) - 1)"
-    said = host.run(f"RAY_AUTH_MODE=disabled python -c {ask!r}").stdout
-    return int(said.rpartition("nodes ")[2])
+    return nodes(host, "127.0.0.1:6379", "RAY_AUTH_MODE=disabled").ever - 1
 
 
 def test_a_sweep_asks_for_the_nodes_that_it_can_use_and_no_more(host: tuple[Host, Path]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from tests.clusters.nodes import nodes
 from tests.clusters.sweeps import assert_complete, epochs_done, write_cluster_sweep
 from tests.hosts import Host, Hosts, require
 from tests.sweeps import records_in
@@ -51,8 +51,8 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
 
 def test_ray_accepts_the_edited_file() -> None:
     prepared = check(written(**EDITED))
-    (nodes,) = prepared["available_node_types"].values()
-    assert nodes["min_workers"] == nodes["max_workers"] == 2
+    (workers,) = prepared["available_node_types"].values()
+    assert workers["min_workers"] == workers["max_workers"] == 2
 
 
 @pytest.mark.parametrize(("section", "key"), [(s, key) for s, values in EDITED.items() for key in values])
@@ -147,15 +147,12 @@ def test_a_sweep_on_machines_of_ones_own(hosts: Hosts, wheel: Path) -> None:
         told(command)
         return said
 
-    def nodes() -> int:
-        asked = 'python -c \'import ray; ray.init("auto"); print("alive", sum(n["Alive"] for n in ray.nodes()))\''
-        said = head.run(f"{ACTIVATE} && {asked}", check=False).stdout
-        told_of = re.search(r"alive (\d+)", said)  # Ray's autoscaler may say something behind it
-        return int(told_of[1]) if told_of else 0
+    def alive() -> int:
+        return nodes(head, f"{head.address}:6379", f"{ACTIVATE} &&").alive
 
     on_laptop("ray get-auth-token --generate > ~/token && chmod 600 ~/.ray/auth_token")
     on_laptop("ray up -y on-premises.yaml")
-    wait_for(lambda: nodes() == 3, pause=2)
+    wait_for(lambda: alive() == 3, pause=2)
     told("all nodes there")
     on_laptop(f"ray rsync-up on-premises.yaml {sweep.name} {sweep.name}")
     job = f"ray job submit --submission-id mine -- fpray sweep ~/{sweep.name}"
@@ -171,7 +168,7 @@ def test_a_sweep_on_machines_of_ones_own(hosts: Hosts, wheel: Path) -> None:
     setup = "\n".join(config["setup_commands"])
     added.run(f"set -e\n{setup}")
     added.popen(f"{ACTIVATE} && ray start --address={head.address}:6379 --block")
-    wait_for(lambda: nodes() == 4, pause=2)
+    wait_for(lambda: alive() == 4, pause=2)
     told("h4 added")
     assert wait_for(lambda: sum(n > 0 for n in epochs_done(hosts.shared).values()) == 2, submitted.is_alive, pause=1), (
         said

@@ -40,7 +40,7 @@ def hosts() -> Iterator[Hosts]:
         )
         made["head"].run(f'python -c "{BUCKET}"')
         ray = "RAY_AUTH_MODE=disabled ray start --object-store-memory=100000000"
-        made["head"].run(f"{ray} --head --port=6379 --num-cpus=0")
+        made["head"].run(f"{ray} --head --port=6379 --num-cpus=0 --include-dashboard=false")
         for name in ("one", "two"):
             made[name].run(f"{ray} --address=head:6379 --num-cpus=1")
         yield made

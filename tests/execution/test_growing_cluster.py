@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 @pytest.fixture
 def nodes() -> Iterator[Nodes]:
     """A head that gives no CPUs away."""
-    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
+    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     ray.init(address=made.address, log_to_driver=False, logging_level="error")
     yield made
     ray.shutdown()

@@ -36,7 +36,7 @@ _FORKED.set_forkserver_preload([__name__])
 @contextmanager
 def standing_ray() -> Iterator[str]:
     """The address of a Ray with two CPUs that commands may join and leave, which is quicker than to start one each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     try:
         yield cluster.address
     finally:

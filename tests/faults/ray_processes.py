@@ -22,7 +22,7 @@ CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster
 
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": {
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": {
     "health_check_period_ms": 500, "health_check_failure_threshold": 5, "health_check_timeout_ms": 10000}})
 nodes = [cluster.head_node, cluster.add_node(num_cpus=2), cluster.add_node(num_cpus=2)]
 print(cluster.address, *(node.all_processes["raylet"][0].process.pid for node in nodes), flush=True)

@@ -36,7 +36,8 @@ HEALTH = {"health_check_period_ms": 500, "health_check_failure_threshold": 5, "h
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A head that gives no CPUs away, and two nodes with one each, and with a GPU that only Ray believes in."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": HEALTH})
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH}
+    made = Cluster(initialize_head=True, head_node_args=head)
     made.nodes = [made.add_node(**NODE) for _ in range(2)]
     ray.init(address=made.address, log_to_driver=False, logging_level="error")
     yield made

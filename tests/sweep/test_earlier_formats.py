@@ -8,41 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
-from upath import UPath
 
 from fpray.config import Sweep, read_sweep
 from fpray.config.file import check_sweep
 from fpray.errors import UserError
-from fpray.records import Record, SweepFolder
+from fpray.records import Record
 from fpray.report import make_report
 from fpray.search import Schedule
 from fpray.sweep import run_sweep
 from fpray.testing import make_tiny_clip
-from fpray.training import Runtime, run_trial
 from tests import sweeps
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-
-
-def in_this_process(sweep: Sweep) -> None:
-    """Run what is left of a sweep, a trial at a time, as the command does, but without Ray."""
-    folder, alone = SweepFolder(UPath(sweep.storage) / sweep.name), Runtime(torch.device("cpu"))
-    start = sweeps.settled(sweep, folder)
-    schedule = Schedule(sweep, folder.records.read_all(), start.number)
-    while isinstance(record := schedule.ask(), Record):
-        claimed = folder.records.claim(record)
-        run_trial(claimed, sweep.trial_settings(claimed.trial.method), folder, alone)
-        schedule.tell(folder.records.now(claimed))
-    assert schedule.complete
 
 
 def by_the_command(sweep: Sweep) -> None:
     assert run_sweep(sweep) == 0
 
 
-RUNS = [in_this_process, pytest.param(by_the_command, marks=pytest.mark.long)]
+RUNS = [sweeps.run_here, pytest.param(by_the_command, marks=pytest.mark.long)]
 
 
 @pytest.fixture

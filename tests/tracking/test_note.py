@@ -26,10 +26,13 @@ def finished(make: Make, **params: object) -> Record:
 
 
 def test_it_has_both_accuracies_of_every_pick(record_of: Make) -> None:
-    text = note(SWEEP, make_report(SWEEP, [finished(record_of)]), 2, "/results/tracked", "/get-artifact?path=x")
+    addresses = ("/get-artifact?path=x", "#/experiments/1/runs/7/artifacts")
+    text = note(SWEEP, make_report(SWEEP, [finished(record_of)]), 2, "/results/tracked", *addresses)
     assert "1 of 2 trials have ended" in text
-    assert "| full | 1 | ID validation | full-000 | 60.0 | 60.0 | `lr=1e-05` |" in text
+    rules = "ID validation, OOD validation, knee of the front"
+    assert f"| full | 1 | {rules} | full-000 | 60.0 | 60.0 | `lr=1e-05` |" in text
     assert "![ID against OOD test accuracy, each method's front](/get-artifact?path=x)" in text
+    assert "[files](#/experiments/1/runs/7/artifacts)" in text
     assert text.endswith("Records and report: `/results/tracked`")
 
 

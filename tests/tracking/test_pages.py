@@ -9,7 +9,7 @@ import pytest
 from fpray.tracking import pages as module
 from fpray.tracking.pages import free_port, pages
 
-RUNS = "#/experiments/7/runs?workflowType=machine_learning"
+RUNS = "#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=fpray"
 
 
 def test_a_server_has_an_address() -> None:

@@ -1,10 +1,13 @@
-"""Makes the pictures of the terminal in docs/: the embedded example at its first second, in the middle and at its end.
+"""Makes the pictures in docs/: the embedded example on a terminal, in a log, and on MLflow's pages.
 
 pip install '.[test]' && python -m docs.captures
+
+It runs the example three times: on a small terminal, on a large one, and into a file.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,13 +15,19 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
+from mlflow import MlflowClient
 from rich.console import Console
 from rich.text import Text
 
+from fpray.tracking.pages import pages
+from tests.browser import browser_page
+from tests.faults.mlflow_server import Server
 from tests.terminal import Terminal
+from tests.tracking.runs_page import CLOSE_ASSISTANT, EXPAND_NOTE, comparison, run_names
 
 DOCS = Path(__file__).parent
 SIZES = ((80, 24), (120, 40))
+CALL = (sys.executable, "-m", "fpray", "sweep")
 
 
 def picture(terminal: Terminal, name: str) -> None:
@@ -37,24 +46,65 @@ def wait(until: Callable[[], bool], terminal: Terminal) -> None:
         time.sleep(0.1)
 
 
-def capture(columns: int, rows: int) -> None:
-    """Run the embedded example in a terminal of a size."""
-    name = f"terminal-{columns}x{rows}"
-    with tempfile.TemporaryDirectory(prefix="fpray-captures-") as folder:
-        call, began = [sys.executable, "-m", "fpray", "sweep"], time.monotonic()
-        with Terminal(call, columns, rows, Path(folder)) as terminal:
-            wait(lambda: bool(terminal.lines()), terminal)
-            print(f"{name}: first line after {time.monotonic() - began:.2f} s")
-            time.sleep(max(0.0, 1.0 - (time.monotonic() - began)))
-            picture(terminal, f"{name}-first-second")
-            wait(lambda: any(" 15 of 31 trials done" in f" {line}" for line in terminal.lines()), terminal)
-            picture(terminal, f"{name}-middle")
-            wait(lambda: not terminal.goes_on(), terminal)
-            time.sleep(0.5)
-            picture(terminal, f"{name}-end")
-            print(f"{name}: {time.monotonic() - began:.0f} s, exit code {terminal.process.returncode}")
+def on_a_terminal(columns: int, rows: int, folder: Path) -> None:
+    """Run the embedded example in a terminal of a size, with its results in a folder."""
+    name, began = f"terminal-{columns}x{rows}", time.monotonic()
+    with Terminal(CALL, columns, rows, folder) as terminal:
+        wait(lambda: bool(terminal.lines()), terminal)
+        print(f"{name}: first line after {time.monotonic() - began:.2f} s")
+        time.sleep(max(0.0, 1.0 - (time.monotonic() - began)))
+        picture(terminal, f"{name}-first-second")
+        wait(lambda: any(" 15 of 31 trials done" in f" {line}" for line in terminal.lines()), terminal)
+        picture(terminal, f"{name}-middle")
+        wait(lambda: not terminal.goes_on(), terminal)
+        time.sleep(0.5)
+        picture(terminal, f"{name}-end")
+        print(f"{name}: {time.monotonic() - began:.0f} s, exit code {terminal.process.returncode}")
+
+
+def in_a_log(folder: Path) -> None:
+    """Run the embedded example into a file."""
+    began = time.monotonic()
+    done = subprocess.run(CALL, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    (DOCS / "log.txt").write_text(done.stdout.replace(f"{folder}/", ""))
+    print(f"log: {time.monotonic() - began:.0f} s, exit code {done.returncode}")
+
+
+def on_mlflows_pages(storage: Path) -> None:
+    """Look at the runs of the embedded example in a browser: first sight, the note, charts, one method compared."""
+    server = Server(storage, f"sqlite:///{storage}/mlflow.db")
+    server.start()
+    try:
+        server.wait()
+        client = MlflowClient(server.uri)
+        experiment = client.get_experiment_by_name("quickstart").experiment_id
+        lora = [run.info.run_id for run in client.search_runs([experiment], "params.method = 'lora'")]
+        address = pages(server.uri, experiment).address
+        with browser_page(1600, 900) as page:
+            page.goto(address)
+            run_names(page)
+            page.click(CLOSE_ASSISTANT)
+            page.wait_for_timeout(1000)
+            page.screenshot(path=DOCS / "mlflow-runs.png")
+            page.click(EXPAND_NOTE)
+            page.wait_for_timeout(1000)
+            page.screenshot(path=DOCS / "mlflow-note.png")
+            page.goto(f"{address}&compareRunsMode=CHART")
+            page.wait_for_selector(".js-plotly-plot .scatterlayer .point")
+            page.wait_for_timeout(1000)
+            page.screenshot(path=DOCS / "mlflow-charts.png")
+            page.goto(comparison(server.uri, experiment, lora))
+            page.wait_for_selector(".js-plotly-plot .parcoords")
+            page.wait_for_timeout(1000)
+            page.screenshot(path=DOCS / "mlflow-compare.png")
+    finally:
+        server.kill()
 
 
 if __name__ == "__main__":
-    for size in SIZES:
-        capture(*size)
+    with tempfile.TemporaryDirectory(prefix="fpray-captures-") as made:
+        for number, size in enumerate(SIZES):
+            (Path(made) / f"{number}").mkdir()
+            on_a_terminal(*size, Path(made) / f"{number}")
+        in_a_log(Path(made))
+        on_mlflows_pages(Path(made) / "fpray-results")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -191,8 +193,9 @@ def test_a_sweep_on_machines_of_ones_own(hosts: Hosts, wheel: Path) -> None:
     ask += '.search_runs(["1"])])\''
     wait_for(lambda: laptop.run(ask, check=False).stdout.strip() == "FINISHED FINISHED FINISHED FINISHED", pause=2)
     told("MLflow's runs seen")
-    forwarding.kill()
+    os.killpg(forwarding.pid, signal.SIGKILL)
 
     on_laptop("ray down -y on-premises.yaml")
+    added.run(f"{ACTIVATE} && ray stop")  # as it was started: by hand
     wait_for(lambda: not any(host.processes() for host in (head, workers[0], added)), pause=1)
     told("nothing left")

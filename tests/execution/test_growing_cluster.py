@@ -39,7 +39,9 @@ def work_in(folder: Path) -> Callable[[Record, TrialSettings, SweepFolder, Runti
 
     def work(record: Record, settings: TrialSettings, place: SweepFolder, runtime: Runtime) -> None:
         node = ray.get_runtime_context().get_node_id()
-        (folder / f"{record.trial.id}.begun").write_text(f"{time.time()} {node}")
+        being_written = folder / f"{record.trial.id}.part"
+        being_written.write_text(node)
+        being_written.rename(folder / f"{record.trial.id}.begun")  # whole, whenever it is looked at
         wait_for((folder / "go").exists)
         counts = {split: Count(correct=1, total=2) for split in ("id/val", "ood/a/val")}
         place.records.write(record.finished(results=counts))
@@ -49,7 +51,7 @@ def work_in(folder: Path) -> Callable[[Record, TrialSettings, SweepFolder, Runti
 
 def begun_on(folder: Path) -> dict[str, str]:
     """The node of each trial that has begun."""
-    return {path.stem: path.read_text().split()[1] for path in folder.glob("*.begun")}
+    return {path.stem: path.read_text() for path in folder.glob("*.begun")}
 
 
 class Running:
@@ -85,7 +87,7 @@ def test_a_node_that_joins_gets_trials_and_one_that_leaves_is_not_counted(nodes:
     second = nodes.add_node(num_cpus=4, num_gpus=2)
     assert wait_for(lambda: second.node_id in begun_on(tmp_path).values(), running.is_alive)
     assert wait_for(lambda: len(begun_on(tmp_path)) == 4, running.is_alive)
-    on_second = [p for p in tmp_path.glob("*.begun") if p.read_text().split()[1] == second.node_id]
+    on_second = [p for p in tmp_path.glob("*.begun") if p.read_text() == second.node_id]
     print(f"to the first trial on a node that joined: {min(p.stat().st_mtime for p in on_second) - joined:.1f} s")
     nodes.remove_node(first, allow_graceful=False)
     assert wait_for(lambda: running.cluster.room().at_once(needs, 9) == 2, running.is_alive)

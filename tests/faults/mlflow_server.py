@@ -22,14 +22,15 @@ def free_port() -> int:
 class Server:
     """`mlflow server` on sqlite. When it is killed and started again, it keeps its port and its database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str | None = None) -> None:
         self.folder, self.port = folder, free_port()
+        self.store = store or f"sqlite:///{folder}/server.db"
         self.uri = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         call = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        call += ["--backend-store-uri", f"sqlite:///{self.folder}/server.db", "--workers", "1"]
+        call += ["--backend-store-uri", self.store, "--workers", "1"]
         call += ["--artifacts-destination", str(self.folder / "artifacts")]
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with (self.folder / "server.log").open("ab") as log:

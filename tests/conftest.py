@@ -22,6 +22,9 @@ from fpray.training import Runtime
 
 pytest_plugins = ["pytester", "tests.no_skips"]
 
+# Ray starts trials at a low priority: beside other tests they would take minutes.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 # Tiny layers gain nothing from threads, and sums in one order are the same to the bit.
 torch.set_num_threads(1)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.version import VERSION
+from upath import UPath
+
+from fpray.storage import cache_folder, write_whole
 
 _LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"))
 """MLflow's tables and columns that hold an address below the folder of all artifacts."""
@@ -30,10 +35,23 @@ def prepare_database(uri: str, artifacts: Path | None) -> None:
         if not path.exists():
             beside = Path(f"{path}.part")
             beside.unlink(missing_ok=True)
-            MlflowClient(f"sqlite:///{beside}").search_experiments(max_results=1)
+            _make(beside)
             beside.replace(path)
         elif artifacts is not None and artifacts.parent == path.parent:
             _relocate(path, artifacts.as_uri())
+
+
+def _make(file: Path) -> None:
+    """Make an empty database. MLflow takes seconds for the steps of all its versions, so the cache keeps one."""
+    kept = cache_folder() / f"mlflow-{VERSION}.db"
+    with suppress(OSError):  # there is none, or it can't be read
+        shutil.copyfile(kept, file)
+        return
+    MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("DELETE FROM experiments")  # of MLflow's own, which names a folder here; it comes by itself
+    with suppress(OSError):  # a cache that takes nothing costs the next one these seconds
+        write_whole(UPath(kept), file.read_bytes())
 
 
 def _relocate(file: Path, artifacts: str) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from fpray.config.file import read_sweep
 from fpray.records.record import Record
 from tests.faults.command import output, start
 from tests.faults.faulty import epochs_begun, log_of
-from tests.sweeps import records_in
+from tests.sweeps import records_in, run_here
 from tests.waiting import PATIENCE_SECONDS
 
 
@@ -38,6 +39,14 @@ def ended(process: ForkServerProcess, file: Path) -> tuple[int | None, str]:
 def to_the_end(file: Path, address: str | None = None) -> tuple[int | None, str]:
     with running(file, address) as process:
         return ended(process, file)
+
+
+def ran_through(file: Path) -> Path:
+    """Let a sweep run to its end undisturbed, without Ray; the command then tells MLflow of it."""
+    run_here(read_sweep(file))
+    code, said = to_the_end(file)
+    assert code == 0, said
+    return file
 
 
 def records(file: Path) -> dict[str, Record]:

@@ -15,12 +15,14 @@ from fpray.records import Record, SweepFolder, Trial
 from fpray.records.store import RecordStore
 from tests.faults.command import SUPERSEDED, output, running_trial, standing_ray
 from tests.faults.faulty import Fault, epochs_begun, log_of, plan
-from tests.faults.following import begun, ended, frozen, points, records, running, state_of, to_the_end
+from tests.faults.following import begun, ended, frozen, points, ran_through, records, running, state_of, to_the_end
 from tests.faults.small import SMALL, in_epoch, outcomes, write_sweep
 from tests.waiting import PATIENCE_SECONDS, wait_for
 
 METHODS = {"zero_shot": {}, "full": {"trials": 4}, "wise_ft": {"trials": 2}}
 EPOCHS = 6
+ALL_EPOCHS = 4 * EPOCHS
+"""Of all trials of a sweep that runs through; WiSE-FT's train nothing."""
 # Two trials at a time, however many processors there are.
 RESOURCES = {"cpus": 0.5, "concurrency": 2}
 
@@ -43,11 +45,8 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(address: str, sweep_file: Callable[[str], Path]) -> Path:
-    file = sweep_file("undisturbed")
-    code, said = to_the_end(file, address)
-    assert code == 0, said
-    return file
+def undisturbed(sweep_file: Callable[[str], Path]) -> Path:
+    return ran_through(sweep_file("undisturbed"))
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
@@ -135,7 +134,7 @@ def test_signals_end_trials_after_their_epoch(
     code, said = to_the_end(file, address)
     assert code == 0, said
     assert outcomes(records(file).values()) == outcomes(records(undisturbed).values())
-    assert begun(file) == begun(undisturbed)
+    assert begun(file) == ALL_EPOCHS
 
 
 @pytest.mark.long
@@ -157,7 +156,7 @@ def test_a_second_signal_ends_all_at_once(address: str, undisturbed: Path, sweep
     assert code == 0, said
     assert outcomes(records(file).values()) == outcomes(records(undisturbed).values())
     # It has cost an epoch of each of the two trials that ran.
-    assert begun(file) == begun(undisturbed) + 2
+    assert begun(file) == ALL_EPOCHS + 2
 
 
 WRITES = {"checkpoint": 4, "record": 5, "weights": 2 + 2 * EPOCHS, "last record": 4 + 2 * EPOCHS}

@@ -23,7 +23,7 @@ from fpray.search.schedule import Schedule
 from fpray.training import Runtime, Work
 from tests.faults.faulty import Fault, epochs_begun, log_of, plan, work
 from tests.faults.small import SMALL, in_epoch, outcomes
-from tests.sweeps import records_in, room_for
+from tests.sweeps import records_in, room_for, run_here
 from tests.waiting import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.long
@@ -90,8 +90,9 @@ def test_a_killed_worker_of_two_and_a_loss_that_is_not_finite(
 def test_a_node_that_goes_and_one_that_comes_and_one_that_is_drained(
     cluster: Cluster, small: Callable[..., Sweep], tmp_path: Path
 ) -> None:
-    sweep = small(4, 12, resources={"gpus": 1})
-    whole, folder = run(sweep, tmp_path / "whole", on_no_gpu), tmp_path / "disturbed"
+    sweep, folder = small(4, 12, resources={"gpus": 1}), tmp_path / "disturbed"
+    run_here(small(4, 12, storage=str(tmp_path)))
+    whole = records_in(tmp_path / "small")
     nodes = list(cluster.nodes)
     client = GcsClient(address=cluster.address)
     # The first two trials, one on each node, stay in their second epoch until their node goes.

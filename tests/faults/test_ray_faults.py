@@ -9,11 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fpray.config.file import read_sweep
 from tests.faults.command import output
 from tests.faults.faulty import Fault, log_of, plan
 from tests.faults.following import ended, records, running, to_the_end
 from tests.faults.ray_processes import descendants, of_ray, three_nodes
 from tests.faults.small import SMALL, in_epoch, outcomes, write_sweep
+from tests.sweeps import run_here
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
@@ -44,8 +46,7 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Call
 @pytest.fixture(scope="module")
 def undisturbed(sweep_file: Callable[..., Path]) -> dict[str, object]:
     file = sweep_file("undisturbed")
-    code, said = to_the_end(file)
-    assert code == 0, said
+    run_here(read_sweep(file))
     return outcomes(records(file).values())
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.command import output, standing_ray
 from tests.faults.faulty import Fault, epochs_begun, log_of, plan
-from tests.faults.following import begun, ended, frozen, points, records, running, to_the_end
+from tests.faults.following import begun, ended, frozen, points, ran_through, records, running, to_the_end
 from tests.faults.small import SMALL, in_epoch, outcomes, write_sweep
 from tests.waiting import wait_for
 
@@ -30,11 +30,8 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(address: str, tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Path:
-    file = write_sweep(tmp_path_factory.mktemp("undisturbed"), tiny_clip, **LONG)
-    code, said = to_the_end(file, address)
-    assert code == 0, said
-    return file
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Path:
+    return ran_through(write_sweep(tmp_path_factory.mktemp("undisturbed"), tiny_clip, **LONG))
 
 
 @pytest.mark.long

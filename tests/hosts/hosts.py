@@ -60,6 +60,7 @@ class Hosts(Mapping[str, Host]):
                 "PATH": ":".join(bins),
                 "PYTHONPATH": str(CHECKOUT),
                 "LANG": "C.UTF-8",
+                "RAY_worker_niceness": "0",  # as in tests/conftest.py
                 "OMP_NUM_THREADS": "1",  # all hosts share the processors: threads of tiny layers wait for each other
             }
             (self._folder / "environment").write_text(environment(self._environment))

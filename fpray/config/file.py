@@ -113,6 +113,8 @@ def _sentence(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "string_type" and isinstance(first["input"], int | float | date):
         message = "must be text; put it in quotes"
+    elif first["type"].endswith("_parsing"):
+        message = f"{message.partition(',')[0]}, not {first['input']!r}"
     elif first["type"] == "too_short":
         message = f"give at least {first['ctx']['min_length']}"
     where = ".".join(str(part) for part in place)

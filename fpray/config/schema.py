@@ -53,7 +53,7 @@ class Train(Section):
     weight_decay_on: Literal["all", "matrices"] = "all"
     """The weights that decay; `matrices` spares norms and biases, as open_clip's own training does."""
     warmup_steps: int = Field(500, ge=0)
-    """The steps in which the learning rate rises from 0."""
+    """The steps in which the learning rate rises from 0, at most a tenth of a trial's."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """The learning rate after the warm-up: falling to 0 along a cosine, or constant."""
     clip_grad_norm: float | None = Field(1.0, gt=0)

@@ -13,7 +13,7 @@ from fpray.search import Schedule, tried_again
 from fpray.sweep.events import events
 from fpray.sweep.leaving import Leaving
 from fpray.sweep.plan import trials_line
-from fpray.sweep.preflight import check_objectives, preflight
+from fpray.sweep.preflight import check_objectives, preflight, training_remarks
 from fpray.sweep.settling import Start, changed_plugins, next_start, recorded_batch_size, require_same_data, settle
 
 
@@ -100,11 +100,12 @@ def _check(sweep: Sweep) -> Dataset:
     dataset = open_dataset(sweep.data)
     with events.doing("checking the data"):
         check_objectives(sweep, dataset.splits())
+        training = next(split for split in dataset.splits() if split.part == "train")
         remarks = quick_check(dataset, max(sweep.resources_of(method).workers for method in sweep.methods))
     resources = [sweep.resources_of(method) for method in sweep.methods]
     if any(needs.gpus and not needs.loaders for needs in resources):
         events.say("note: no process loads images for the GPU, which will wait; raise resources.cpus")
-    for line in remarks:
+    for line in (*remarks, *training_remarks(sweep, len(dataset.images(training)))):
         events.say(f"note: {line}")
     return dataset
 

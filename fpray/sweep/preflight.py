@@ -28,6 +28,18 @@ def preflight(sweep: Sweep) -> None:
             METHODS[name].check(loaded, settings.space())
 
 
+def training_remarks(sweep: Sweep, images: int) -> list[str]:
+    """A line for the user where a batch is more than the images there are.
+
+    Args:
+        images: for training.
+    """
+    size = sweep.train.batch_size
+    if size == "auto" or size <= images:
+        return []
+    return [f"train.batch_size is {size:,} and there are {images:,} images to train on: an epoch is one step"]
+
+
 def check_objectives(sweep: Sweep, splits: Sequence[Split]) -> None:
     """Find out whether a dataset with these splits has the accuracies that a sweep searches by.
 

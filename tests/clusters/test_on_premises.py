@@ -127,56 +127,77 @@ def with_dependencies(host: Host) -> Host:
     return host
 
 
-@pytest.mark.long
-def test_a_sweep_on_machines_of_ones_own(hosts: Hosts, wheel: Path) -> None:
-    laptop, head, *workers = hosts.values()
-    shutil.copytree(wheel, hosts.shared / "dist")
-    config = written(
-        provider={"head_ip": head.address, "worker_ips": [worker.address for worker in workers]},
-        auth={"ssh_user": "root", "ssh_private_key": str(hosts.key)},
-    )
-    (hosts.shared / "on-premises.yaml").write_text(yaml.safe_dump(config))
-    sweep = write_cluster_sweep(hosts.shared, tracking={"uri": "http://127.0.0.1:5000"})
-    for host in (head, *workers):
-        with_dependencies(host)
-    begun = time.monotonic()
+class Premises:
+    """Machines of one's own, with a laptop to start from, and what is done there as the file's comments say."""
 
-    def told(what: str) -> None:
-        print(f"{what} after {time.monotonic() - begun:.0f} s")
+    def __init__(self, hosts: Hosts, wheel: Path) -> None:
+        self.hosts, (self.laptop, self.head, *self.workers) = hosts, hosts.values()
+        self._begun = time.monotonic()
+        shutil.copytree(wheel, hosts.shared / "dist")
+        self.config = written(
+            provider={"head_ip": self.head.address, "worker_ips": [worker.address for worker in self.workers]},
+            auth={"ssh_user": "root", "ssh_private_key": str(hosts.key)},
+        )
+        (hosts.shared / "on-premises.yaml").write_text(yaml.safe_dump(self.config))
+        for host in (self.head, *self.workers):
+            with_dependencies(host)
 
-    def on_laptop(command: str) -> str:
-        said = laptop.run(f"cd {hosts.shared} && {command}", timeout=900).stdout
-        told(command)
+    def tell(self, what: str) -> None:
+        print(f"{what} after {time.monotonic() - self._begun:.0f} s")
+
+    def on_laptop(self, command: str) -> str:
+        said = self.laptop.run(f"cd {self.hosts.shared} && {command}", timeout=900).stdout
+        self.tell(command)
         return said
 
-    def alive() -> int:
-        return nodes(head, f"{head.address}:6379", f"{ACTIVATE} &&").alive
+    def wait_for_nodes(self, count: int) -> None:
+        address, activate = f"{self.head.address}:6379", f"{ACTIVATE} &&"
+        wait_for(lambda: nodes(self.head, address, activate).alive == count, pause=2)
+        self.tell(f"{count} nodes there")
 
-    on_laptop("ray get-auth-token --generate > ~/token && chmod 600 ~/.ray/auth_token")
-    on_laptop("ray up -y on-premises.yaml")
-    wait_for(lambda: alive() == 3, pause=2)
-    told("all nodes there")
-    on_laptop(f"ray rsync-up on-premises.yaml {sweep.name} {sweep.name}")
-    job = f"ray job submit --submission-id mine -- fpray sweep ~/{sweep.name}"
+    def add_by_hand(self, name: str) -> Host:
+        """One more machine, set up by the file's commands."""
+        added = with_dependencies(self.hosts.add(name))
+        self.laptop.run(f"cd {self.hosts.shared} && scp -r ~/.ray dist {name}: && ssh {name} mv dist fpray-wheel")
+        setup = "\n".join(self.config["setup_commands"])
+        added.run(f"set -e\n{setup}")
+        added.popen(f"{ACTIVATE} && ray start --address={self.head.address}:6379 --block")
+        return added
+
+    def see_mlflows_runs(self, statuses: list[str]) -> None:
+        """Wait for the runs to be seen on the laptop, by the port that is forwarded."""
+        forward = "ray exec --port-forward 5000 on-premises.yaml 'sleep 1000'"
+        forwarding = self.laptop.popen(f"cd {self.hosts.shared} && {forward}")
+        ask = "import mlflow; print(*[run.info.status for run in "
+        ask += 'mlflow.MlflowClient("http://127.0.0.1:5000").search_runs(["1"])])'
+        wait_for(lambda: self.laptop.run(f"python -c '{ask}'", check=False).stdout.split() == statuses, pause=2)
+        os.killpg(forwarding.pid, signal.SIGKILL)
+        self.tell("MLflow's runs seen")
+
+
+@pytest.mark.long
+def test_a_sweep_on_machines_of_ones_own(hosts: Hosts, wheel: Path) -> None:
+    there = Premises(hosts, wheel)
+    sweep = write_cluster_sweep(hosts.shared, tracking={"uri": "http://127.0.0.1:5000"})
+    there.on_laptop("ray get-auth-token --generate > ~/token && chmod 600 ~/.ray/auth_token")
+    there.on_laptop("ray up -y on-premises.yaml")
+    there.wait_for_nodes(3)
+    there.on_laptop(f"ray rsync-up on-premises.yaml {sweep.name} {sweep.name}")
+    job = f"ray exec on-premises.yaml '{ACTIVATE} && ray job submit --submission-id mine -- fpray sweep ~/{sweep.name}'"
     said: list[str] = []
-    submitted = threading.Thread(
-        target=lambda: said.append(on_laptop(f"ray exec on-premises.yaml '{ACTIVATE} && {job}'")), daemon=True
-    )
+    submitted = threading.Thread(target=lambda: said.append(there.on_laptop(job)), daemon=True)
     submitted.start()
 
     # Another host joins by hand, and one of the first two is killed with a trial on it.
-    added = with_dependencies(hosts.add("h4"))
-    laptop.run(f"cd {hosts.shared} && scp -r ~/.ray dist h4: && ssh h4 mv dist fpray-wheel")
-    setup = "\n".join(config["setup_commands"])
-    added.run(f"set -e\n{setup}")
-    added.popen(f"{ACTIVATE} && ray start --address={head.address}:6379 --block")
-    wait_for(lambda: alive() == 4, pause=2)
-    told("h4 added")
-    assert wait_for(lambda: sum(n > 0 for n in epochs_done(hosts.shared).values()) == 2, submitted.is_alive, pause=1), (
-        said
-    )
-    workers[1].kill()
-    told("h3 killed")
+    added = there.add_by_hand("h4")
+    there.wait_for_nodes(4)
+
+    def both_have_begun() -> bool:
+        return sum(epochs > 0 for epochs in epochs_done(hosts.shared).values()) == 2
+
+    assert wait_for(both_have_begun, submitted.is_alive, pause=1), said
+    there.workers[1].kill()
+    there.tell("h3 killed")
     submitted.join()
     (printed,) = said
     assert "is tried again from epoch" in printed
@@ -186,16 +207,10 @@ def test_a_sweep_on_machines_of_ones_own(hosts: Hosts, wheel: Path) -> None:
     attempts = [record.attempt for record in records_in(hosts.shared / "storage/small").values()]
     assert sorted(attempts) == [1, 1, 2]
     assert added.run("grep -l -d skip fpray /tmp/ray/session_latest/logs/*", check=False).returncode == 0
+    there.see_mlflows_runs(["FINISHED"] * 4)  # on the machine that one sits at
 
-    # MLflow is there, on the machine that one sits at.
-    forwarding = laptop.popen(f"cd {hosts.shared} && ray exec --port-forward 5000 on-premises.yaml 'sleep 1000'")
-    ask = 'python -c \'import mlflow; print(*[run.info.status for run in mlflow.MlflowClient("http://127.0.0.1:5000")'
-    ask += '.search_runs(["1"])])\''
-    wait_for(lambda: laptop.run(ask, check=False).stdout.strip() == "FINISHED FINISHED FINISHED FINISHED", pause=2)
-    told("MLflow's runs seen")
-    os.killpg(forwarding.pid, signal.SIGKILL)
-
-    on_laptop("ray down -y on-premises.yaml")
+    there.on_laptop("ray down -y on-premises.yaml")
     added.run(f"{ACTIVATE} && ray stop")  # as it was started: by hand
-    wait_for(lambda: not any(host.processes() for host in (head, workers[0], added)), pause=1)
-    told("nothing left")
+    left = (there.head, there.workers[0], added)
+    wait_for(lambda: not any(host.processes() for host in left), pause=1)
+    there.tell("nothing left")

@@ -246,6 +246,7 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"name": "a\n"}, ["name: 'a\\n' must start"]),
         ({"name": 3}, ["name: must be text; put it in quotes"]),
         ({"storage": None}, ["storage: input should be a valid string"]),
+        ({"train": {"epochs": "three"}}, ["train.epochs: input should be a valid integer, not 'three'"]),
     ],
 )
 def test_every_mistake_is_one_sentence_with_its_key(content: dict[str, Any], said: list[str]) -> None:

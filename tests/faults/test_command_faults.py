@@ -21,6 +21,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_for
 
 METHODS = {"zero_shot": {}, "full": {"trials": 4}, "wise_ft": {"trials": 2}}
 EPOCHS = 6
+KILLS = 20
 ALL_EPOCHS = 4 * EPOCHS
 """Of all trials of a sweep that runs through; WiSE-FT's train nothing."""
 # Two trials at a time, however many processors there are.
@@ -49,16 +50,16 @@ def undisturbed(sweep_file: Callable[[str], Path]) -> Path:
     return ran_through(sweep_file("undisturbed"))
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.long
 def test_killed_again_and_again_it_ends_the_same(
-    address: str, undisturbed: Path, sweep_file: Callable[[str], Path], kills: int
+    address: str, undisturbed: Path, sweep_file: Callable[[str], Path]
 ) -> None:
     file, seed = sweep_file("killed"), random.randrange(10**6)
     print(f"seed {seed}")
     chance, whole = random.Random(seed), records(undisturbed)
     kept: dict[Path, bytes] = {}
     killed = 0
-    for number in range(kills):
+    for number in range(KILLS):
         moment, count = "", 0
         at_start = number % 5 == 3  # from the first line to the middle of a trial, the start of Ray between them
         if number % 5 == 0:

@@ -142,6 +142,7 @@ def test_a_disk_that_takes_nothing_ends_the_command_and_no_trial(
     assert outcomes(records(on_disk).values()) == {id: whole[id] for id in ("full-000", "full-001")}
 
 
+@pytest.mark.long
 def test_no_room_for_the_weights_is_not_the_trials_fault(address: str, tmp_path: Path, tiny_clip: str) -> None:
     file = write_sweep(tmp_path, tiny_clip, methods={"full": {"trials": 1}})
     plan(tmp_path / "small", {"full-000#1": Fault("fill_the_disk", "write", 8)})

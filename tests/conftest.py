@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,6 +25,9 @@ pytest_plugins = ["pytester", "tests.no_skips"]
 
 # Ray starts trials at a low priority: beside other tests they would take minutes.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# The first Ray that a process starts has all later ones want a token. Every one does, whatever ran before, and not the
+# user's own.
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 # Tiny layers gain nothing from threads, and sums in one order are the same to the bit.
 torch.set_num_threads(1)

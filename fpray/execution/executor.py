@@ -68,6 +68,8 @@ def execute(
     requests = {method: _request(sweep.resources_of(method)) for method in sweep.methods}
     searcher = _ScheduleSearcher(schedule, folder, room, on_change, may_go_on, may_begin)
     keep_credentials_from_logs()
+    # Else Tune itself would run the attempt again, by the same number, when its node was taken away by notice.
+    os.environ["RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE"] = "1"
     with tempfile.TemporaryDirectory(prefix="fpray-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(

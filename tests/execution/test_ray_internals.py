@@ -88,6 +88,7 @@ import ray
 ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
 """
     environment = os.environ | {"HOME": str(tmp_path)}
+    del environment["RAY_AUTH_TOKEN"]
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
     token = tmp_path / ".ray" / "auth_token"
     assert token.read_text().strip()

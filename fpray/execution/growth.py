@@ -31,14 +31,24 @@ class Growth:
 
 def growth_of_cluster() -> Growth | None:
     """How far the cluster grows, asked of its head; None if nothing says so, as where no autoscaler runs."""
-    nodes = cast(Any, ray).nodes()
-    head = next((node for node in nodes if node["Alive"] and HEAD in node["Resources"]), None)
-    if head is not None and head["NodeID"] == ray.get_runtime_context().get_node_id():
+    head = _head()
+    if head is None:
+        return None
+    if head == ray.get_runtime_context().get_node_id():
         config = autoscaling_config_here()
     else:
-        on_head = ray.remote(num_cpus=0, resources={HEAD: 0.001}, max_calls=1)(autoscaling_config_here)
-        config = ray.get(on_head.remote())
+        asked = ray.remote(num_cpus=0, resources={HEAD: 0.001}, max_calls=1)(autoscaling_config_here).remote()
+        while not ray.wait([asked], timeout=1)[0]:
+            if _head() is None:  # it has died meanwhile: the answer would never come
+                return None
+        config = ray.get(asked)
     return None if config is None else growth_in(config)
+
+
+def _head() -> str | None:
+    """The id of the head's node; None where that has died, and the GCS goes on."""
+    nodes = cast(Any, ray).nodes()
+    return next((node["NodeID"] for node in nodes if node["Alive"] and HEAD in node["Resources"]), None)
 
 
 def growth_in(config: Mapping[str, Any]) -> Growth:

@@ -6,16 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 import torch
-from upath import UPath
 
 from fpray.config import Resources, Sweep
 from fpray.data import open_dataset
 from fpray.errors import UserError, message_of
 from fpray.methods import METHODS, TrainedMethod
-from fpray.records import SweepFolder
 from fpray.redaction import hidden
 from fpray.search import Schedule, studies
-from fpray.storage import from_home
+from fpray.sweep.reading import folder_of
 
 if TYPE_CHECKING:
     from fpray.execution import Room
@@ -72,7 +70,7 @@ def schedule_of(sweep: Sweep) -> Schedule:
         UserError: if the storage can't be read.
     """
     try:
-        records = SweepFolder(UPath(from_home(sweep.storage)) / sweep.name).records.read_all()
+        records = folder_of(sweep).records.read_all()
     except (OSError, ValueError, ImportError) as error:  # the last two: of an address that fsspec doesn't know
         raise UserError(f"storage: can't read '{hidden(sweep.storage)}': {message_of(error)}") from None
     return Schedule(sweep, records)

@@ -35,13 +35,22 @@ def sweep_for_its_folder(content: dict[str, Any], path: Path) -> tuple[Sweep, li
     return (sweep_of(changed, path) if lines else sweep), lines
 
 
+def folder_of(sweep: Sweep) -> SweepFolder:
+    """The folder of a sweep, which may not be there.
+
+    Raises:
+        ValueError, ImportError: for an address that fsspec doesn't know.
+    """
+    return SweepFolder(UPath(from_home(sweep.storage)) / sweep.name)
+
+
 def _written(sweep: Sweep) -> tuple[dict[str, Any], dict[str, Any]]:
     """The defaults and the resolved sweep in a sweep's folder; empty where it has no trials, or can't be read here.
 
     What is wrong with the folder is said in a sentence when it is opened.
     """
     with contextlib.suppress(Exception):  # each kind of store raises its own
-        folder = SweepFolder(UPath(from_home(sweep.storage)) / sweep.name)
+        folder = folder_of(sweep)
         then = json.loads(read_if_there(folder.defaults_file) or b"{}")
         old = upgraded(dict(parse((read_if_there(folder.sweep_file) or b"{}").decode(), "")), "")
         if (folder.path / "trials").exists():

@@ -10,7 +10,7 @@ from fpray import __version__
 from fpray.arguments import OVERRIDES
 from fpray.check import check
 from fpray.init import init
-from fpray.keys import schema
+from fpray.schema import schema
 from fpray.results import delete, list_, optuna, show, status, stop
 from fpray.sweep.__main__ import sweep
 

@@ -47,7 +47,7 @@ ROOT_WORDS = {
     "command",
     "arguments",
 }
-COMMANDS = {"__main__", "check", "init", "keys"}
+COMMANDS = {"__main__", "check", "init", "schema"}
 """They stand above all packages."""
 WITHOUT_METHODS_NAMES = ("search.", "training.", "execution.")
 """What runs every method without knowing any."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
-from statistics import fmean
+from statistics import fmean, median
 
 from fpray.methods import METHODS, TrainedMethod
 from fpray.records import Record
@@ -16,7 +16,8 @@ class TimeLeft:
     """An estimate that moves with every epoch, and between two of them with the clock.
 
     A trial is taken to last as long as the others of its study did, or as its own epochs do; one of a study of which
-    nothing is known as long as the others that train, or don't. The trials that are left are given in turn to whatever
+    nothing is known as long as the others that train, or don't. What trials take beside is counted as the median of
+    all: only the first in a process waits for that to start. The trials that are left are given in turn to whatever
     runs a trial and is free first.
     """
 
@@ -56,21 +57,25 @@ class TimeLeft:
         known: dict[Study, float] = {}
         for study in self._studies:
             own = [record for record in records if study.has(record.trial)]
-            lasted = [self._lasted(record) for record in own if record.cost is not None]
+            lasted = [record.cost.seconds for record in own if record.cost is not None]
             epochs = [epoch.seconds + epoch.validation_seconds for record in own for epoch in record.history]
             if lasted or epochs:
                 known[study] = fmean(lasted) if lasted else (self._epochs + 1) * fmean(epochs)
         if not known:
             return {}
         alike = {kind: [s for study, s in known.items() if _trains(study) is kind] for kind in (True, False)}
-        every = list(known.values())
-        return {study: known.get(study, fmean(alike[_trains(study)] or every)) for study in self._studies}
+        every, beside = list(known.values()), self._beside(records)
+        return {study: known.get(study, fmean(alike[_trains(study)] or every)) + beside for study in self._studies}
 
-    def _lasted(self, record: Record) -> float:
-        """From its begin to its end where this command ran all of it, else without what starting it took."""
-        if record.attempt <= 1 and record.started >= self._began and record.ended is not None:
-            return record.ended - record.started
-        return record.cost.seconds if record.cost is not None else 0.0
+    def _beside(self, records: Sequence[Record]) -> float:
+        """The seconds between a trial's begin and end that are not in its cost, as far as this command ran all of it."""
+        beside = [
+            record.ended - record.started - record.cost.seconds
+            for record in records
+            if record.cost is not None and record.ended is not None
+            if record.attempt <= 1 and record.started >= self._began
+        ]
+        return median(beside) if beside else 0.0
 
     def _rest(self, record: Record, study: Study, seconds: float, now: float) -> float:
         """The seconds that a running trial still takes."""

@@ -10,8 +10,8 @@ from fpray import __version__
 from fpray.arguments import OVERRIDES
 from fpray.check import check
 from fpray.init import init
-from fpray.schema import schema
 from fpray.results import delete, list_, optuna, show, status, stop
+from fpray.schema import schema
 from fpray.sweep.__main__ import sweep
 
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)

@@ -68,7 +68,7 @@ class TimeLeft:
         return {study: known.get(study, fmean(alike[_trains(study)] or every)) + beside for study in self._studies}
 
     def _beside(self, records: Sequence[Record]) -> float:
-        """The seconds between a trial's begin and end that are not in its cost, as far as this command ran all of it."""
+        """The seconds between a trial's begin and end that are not in its cost, where this command ran all of it."""
         beside = [
             record.ended - record.started - record.cost.seconds
             for record in records

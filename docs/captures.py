@@ -1,4 +1,4 @@
-"""Makes the pictures in docs/: the embedded example on a terminal, in a log, and on MLflow's pages.
+"""Makes the pictures in docs/pictures/: the embedded example on a terminal, in a log, and on MLflow's pages.
 
 pip install '.[test]' && python -m docs.captures
 
@@ -7,15 +7,19 @@ It runs the example three times: on a small terminal, on a large one, and into a
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
 from mlflow import MlflowClient
+from playwright.sync_api import Page
 from rich.console import Console
 from rich.text import Text
 
@@ -25,7 +29,9 @@ from tests.faults.mlflow_server import Server
 from tests.terminal import Terminal
 from tests.tracking.runs_page import CLOSE_ASSISTANT, EXPAND_NOTE, comparison, run_names
 
-DOCS = Path(__file__).parent
+PICTURES = Path(__file__).parent / "pictures"
+SWEEPS = Path("/tmp/sweeps")
+"""Where the sweeps run, one after the other; the pictures show this path."""
 SIZES = ((80, 24), (120, 40))
 CALL = (sys.executable, "-m", "fpray", "sweep")
 
@@ -37,8 +43,7 @@ def picture(terminal: Terminal, name: str) -> None:
     console = Console(record=True, width=columns, height=rows, file=StringIO())
     for line in [*lines, *[""] * (rows - len(lines))]:
         console.print(Text(line), no_wrap=True, overflow="crop")
-    console.save_svg(str(DOCS / f"{name}.svg"), title=f"fpray sweep, {columns} x {rows}")
-    (DOCS / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    console.save_svg(str(PICTURES / f"{name}.svg"), title=f"fpray sweep, {columns} x {rows}")
 
 
 def wait(until: Callable[[], bool], terminal: Terminal) -> None:
@@ -46,8 +51,20 @@ def wait(until: Callable[[], bool], terminal: Terminal) -> None:
         time.sleep(0.1)
 
 
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    """An empty folder to run in, where no sweep is known; it must not be there yet, and is taken away."""
+    SWEEPS.mkdir()
+    with tempfile.TemporaryDirectory() as state:
+        os.environ["FPRAY_STATE"] = state
+        try:
+            yield SWEEPS
+        finally:
+            shutil.rmtree(SWEEPS)
+
+
 def on_a_terminal(columns: int, rows: int, folder: Path) -> None:
-    """Run the embedded example in a terminal of a size, with its results in a folder."""
+    """Run the embedded example in a terminal of a size."""
     name, began = f"terminal-{columns}x{rows}", time.monotonic()
     with Terminal(CALL, columns, rows, folder) as terminal:
         wait(lambda: bool(terminal.lines()), terminal)
@@ -66,8 +83,23 @@ def in_a_log(folder: Path) -> None:
     """Run the embedded example into a file."""
     began = time.monotonic()
     done = subprocess.run(CALL, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    (DOCS / "log.txt").write_text(done.stdout.replace(f"{folder}/", ""))
+    (PICTURES / "log.txt").write_text(done.stdout)
     print(f"log: {time.monotonic() - began:.0f} s, exit code {done.returncode}")
+
+
+def screenshot(address: str, name: str, ready: Callable[[Page], object]) -> None:
+    """Save a page of MLflow's, without its assistant."""
+    with browser_page(1600, 900) as page:
+        page.goto(address)
+        ready(page)
+        page.click(CLOSE_ASSISTANT)
+        page.wait_for_timeout(1000)
+        page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def drawn(marks: str) -> Callable[[Page], object]:
+    """Wait until a chart has such marks."""
+    return lambda page: page.wait_for_selector(f".js-plotly-plot {marks}")
 
 
 def on_mlflows_pages(storage: Path) -> None:
@@ -80,31 +112,18 @@ def on_mlflows_pages(storage: Path) -> None:
         experiment = client.get_experiment_by_name("quickstart").experiment_id
         lora = [run.info.run_id for run in client.search_runs([experiment], "params.method = 'lora'")]
         address = pages(server.uri, experiment).address
-        with browser_page(1600, 900) as page:
-            page.goto(address)
-            run_names(page)
-            page.click(CLOSE_ASSISTANT)
-            page.wait_for_timeout(1000)
-            page.screenshot(path=DOCS / "mlflow-runs.png")
-            page.click(EXPAND_NOTE)
-            page.wait_for_timeout(1000)
-            page.screenshot(path=DOCS / "mlflow-note.png")
-            page.goto(f"{address}&compareRunsMode=CHART")
-            page.wait_for_selector(".js-plotly-plot .scatterlayer .point")
-            page.wait_for_timeout(1000)
-            page.screenshot(path=DOCS / "mlflow-charts.png")
-            page.goto(comparison(server.uri, experiment, lora))
-            page.wait_for_selector(".js-plotly-plot .parcoords")
-            page.wait_for_timeout(1000)
-            page.screenshot(path=DOCS / "mlflow-compare.png")
+        screenshot(address, "mlflow-runs", run_names)
+        screenshot(address, "mlflow-note", lambda page: page.click(EXPAND_NOTE))
+        screenshot(f"{address}&compareRunsMode=CHART", "mlflow-charts", drawn(".scatterlayer .point"))
+        screenshot(comparison(server.uri, experiment, lora), "mlflow-compare", drawn(".parcoords"))
     finally:
         server.kill()
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="fpray-captures-") as made:
-        for number, size in enumerate(SIZES):
-            (Path(made) / f"{number}").mkdir()
-            on_a_terminal(*size, Path(made) / f"{number}")
-        in_a_log(Path(made))
-        on_mlflows_pages(Path(made) / "fpray-results")
+    for size in SIZES:
+        with new_folder() as folder:
+            on_a_terminal(*size, folder)
+    with new_folder() as folder:
+        in_a_log(folder)
+        on_mlflows_pages(folder / "fpray-results")

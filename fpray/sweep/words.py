@@ -21,7 +21,7 @@ def end_sentence(record: Record, schedule: Schedule) -> str:
         return f"{trial.id} is tried again from epoch {len(record.history) + 1}: {why_it_failed(record)}"
     width = max([16, *(len(study.name) + len("-000") for study in schedule.studies)])
     study = next(study for study in schedule.studies if study.has(trial))
-    return f"{trial.id:<{width}} val {_reached(record, schedule)}  {describe(study.suggestion(trial))}"
+    return f"{trial.id:<{width}} val {_reached(record, schedule)}  {describe(study.suggestion(trial))}".rstrip()
 
 
 def epoch_sentence(record: Record, schedule: Schedule) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,7 @@ from fpray.config import Needs
 from fpray.errors import UserError
 from fpray.execution.actor import STOPPED, STORAGE_ERROR, trainable
 from fpray.execution.growth import ACCELERATOR
-from fpray.execution.ray_internals import HEAD, QuietReporter, keep_credentials_from_logs
+from fpray.execution.ray_internals import HEAD, KeepProcesses, QuietReporter, keep_credentials_from_logs
 from fpray.execution.room import Room
 from fpray.records import LostHoldError, Record, SupersededError, SweepFolder
 from fpray.search import Schedule, Wait
@@ -37,6 +39,10 @@ os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
 logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
 # Ctrl-C is the sweep's to take, see `fpray.sweep.interrupt`.
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+
+
+KEPT_SECONDS = 60.0
+"""How long a process is kept for a trial to come: somewhat longer than it takes to start one."""
 
 
 def execute(
@@ -77,6 +83,7 @@ def execute(
             ),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
+                scheduler=KeepProcesses(searcher.to_come),
                 num_samples=-1,  # as many as are suggested: those whose attempt failed are suggested again
                 reuse_actors=True,
             ),
@@ -113,6 +120,10 @@ class _ScheduleSearcher(Searcher):
         """The trials that have begun, by Tune's ids; some may wait for a node."""
         self.started: set[str] = set()
         """Those of them that have a process."""
+        self._wait: Wait | None = None
+        """Why no trial could begin, when one was asked for last."""
+        self._ended = -math.inf
+        """When a trial's process was left last, in seconds of the clock."""
         self._lacked_room = False
         """Whether a trial was not begun for want of room, when one was asked for last."""
         self._stopped = False
@@ -131,6 +142,7 @@ class _ScheduleSearcher(Searcher):
             return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self._ended = time.monotonic()
         claimed = self._running.pop(trial_id)
         self.started.discard(trial_id)
         try:
@@ -145,6 +157,7 @@ class _ScheduleSearcher(Searcher):
             return Searcher.FINISHED
         self._lacked_room = False
         asked = self._schedule.ask(self._has_room)
+        self._wait = asked if isinstance(asked, Wait) else None
         if isinstance(asked, Wait):
             # While a trial runs its attempt may fail, and the trial be suggested again.
             none_may_begin = asked is Wait.FOR_ROOM and not self._lacked_room
@@ -155,6 +168,11 @@ class _ScheduleSearcher(Searcher):
             return self._suggest(trial_id)
         self._running[trial_id] = record
         return {"record": record.model_dump(mode="json")}
+
+    def to_come(self) -> int:
+        """How many trials wait for others' results, which may come soon."""
+        soon = time.monotonic() < self._ended + KEPT_SECONDS
+        return self._schedule.planned - len(self._schedule.wanted()) if soon and self._wait is Wait.FOR_RESULTS else 0
 
     def _has_room(self, method: str) -> bool:
         """Whether one more trial of a method may begin, and runs beside those that have begun."""

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ from ray.experimental.internal_kv import internal_kv_get_gcs_client
 from ray.tune.execution import tune_controller
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import FIFOScheduler
 
 from fpray.config import parse
 
@@ -43,6 +45,36 @@ class QuietReporter(TrialProgressCallback):
 
     def _print(self, msg: str) -> None:
         pass
+
+
+class KeepProcesses(FIFOScheduler):
+    """Keeps trials' processes for trials to come, where Tune would end them.
+
+    By itself Tune keeps one process that no trial asks for. Trials that wait for results (`search.lag`) ask for none,
+    so of those that end at about the same time all others would lose theirs; and what is kept Tune would hand to
+    a trial whose own process is about to be there, and end that.
+    """
+
+    def __init__(self, to_come: Callable[[], int]) -> None:
+        """
+        Args:
+            to_come: how many trials will ask for a process soon.
+        """
+        super().__init__()
+        self._to_come = to_come
+        self._kept = Counter[Any]()
+        """How many more processes than Tune's own number are kept for each request."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """None: Tune then gives a kept process to a trial that has none. Called before it looks what to keep."""
+        controller = tune_controller._tune_controller
+        cache, staged = controller._actor_cache, controller._staged_trials
+        for request in {*cache._cached_objects, *self._kept}:
+            # A kept process must not take the room of one that differs.
+            in_the_way = any(trial.placement_group_factory != request for trial in staged)
+            wanted = 0 if in_the_way else self._to_come()
+            cache.increase_max(request, wanted - self._kept[request])
+            self._kept[request] = wanted
 
 
 @contextmanager

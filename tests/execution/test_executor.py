@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,19 @@ def test_trials_overlap_and_share_processes(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if type(thread).__module__.startswith("tensorboardX")]
     assert len({path.read_text() for path in tmp_path.glob("*.pid")}) == 2
     assert schedule.complete
+
+
+def test_processes_are_kept_for_trials_that_wait_for_results(tmp_path: Path) -> None:
+    def work(record: Record, settings: TrialSettings, folder: SweepFolder, runtime: Runtime) -> None:
+        (folder.path / f"{record.trial.id}.pid").write_text(str(os.getpid()))
+        if record.trial.number == 0:  # with a lag of 2, its result is needed before a fourth trial begins
+            wait_for(lambda: sum(other.has_ended for other in folder.records.read_all()) == 2)
+            time.sleep(1)
+        finish(record, settings, folder, runtime)
+
+    sweep = trials(8, search={"lag": 2}, resources={"cpus": 0.5})
+    execute(Schedule(sweep, []), SweepFolder(UPath(tmp_path)), room=room_for(3), work=work)
+    assert len({path.read_text() for path in tmp_path.glob("*.pid")}) == 3
 
 
 @pytest.mark.long

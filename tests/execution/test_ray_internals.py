@@ -28,6 +28,20 @@ def test_tunes_own_reporter_prints_by_the_method_that_is_silenced() -> None:
     assert QuietReporter._print is not TrialProgressCallback._print
 
 
+def test_tune_keeps_processes_where_they_can_be_counted() -> None:
+    cache = tune_controller._ObjectCache()
+    assert cache.cache_object("cpu", 1) and not cache.cache_object("cpu", 2)
+    cache.increase_max("cpu", 2)
+    assert cache.cache_object("cpu", 2) and dict(cache._cached_objects) == {"cpu": [1, 2]}
+    cache.increase_max("cpu", -2)
+    assert list(cache.flush_cached_objects()) == [1, 2]
+    source = inspect.getsource(tune_controller.TuneController)
+    assert all(
+        name in source for name in ("self._actor_cache = _ObjectCache(", "self._staged_trials", "choose_trial_to_run(")
+    )
+    assert "self._tune_controller = tune_controller" in inspect.getsource(tune_controller.TrialRunnerWrapper)
+
+
 def test_loopback_is_a_constant_that_comes_back() -> None:
     before = ray_constants.ENABLE_RAY_CLUSTER
     with on_loopback():

@@ -60,7 +60,7 @@ class KeepProcesses(FIFOScheduler):
         Args:
             to_come: how many trials will ask for a process soon.
         """
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._to_come = to_come
         self._kept = Counter[Any]()
         """How many more processes than Tune's own number are kept for each request."""

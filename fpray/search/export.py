@@ -32,7 +32,7 @@ def export_studies(sweep: Sweep, records: Iterable[Record], storage: str) -> lis
             if study.settings.sources():
                 space = {SOURCE: Choice(tuple(dict.fromkeys(params[SOURCE] for params, _ in trials)))} | space
             names.append(f"{sweep.name}/{study.name}")
-            write_study(names[-1], space, trials, storage)
+            write_study(names[-1], space, trials, sweep.search.objectives, storage)
     return names
 
 

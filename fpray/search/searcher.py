@@ -8,10 +8,12 @@ choose the same trials, whichever trial happens to end first and however often t
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
@@ -115,12 +117,19 @@ def drawn(space: Space, search: Search, study: str, number: int) -> Params:
     return Searcher(f"{study}-{number:03d} anew", space, search).suggest()
 
 
-def write_study(name: str, space: Space, trials: Sequence[tuple[Params, Objectives | None]], storage: str) -> None:
+def write_study(
+    name: str,
+    space: Space,
+    trials: Sequence[tuple[Params, Objectives | None]],
+    objectives: tuple[str, str],
+    storage: str,
+) -> None:
     """Write a study with its trials into an Optuna storage, so that Optuna's own tools open it.
 
     Args:
         trials: each one's hyperparameters and objectives, None if it failed. Values outside of the space are kept: the
             sweep file was changed after they had been drawn.
+        objectives: their names.
         storage: an address as Optuna takes it, `sqlite:///studies.db`.
 
     Raises:
@@ -128,6 +137,8 @@ def write_study(name: str, space: Space, trials: Sequence[tuple[Params, Objectiv
     """
     try:
         study = optuna.create_study(study_name=name, storage=storage, directions=["maximize", "maximize"])
+        with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
+            study.set_metric_names(list(objectives))
         searched = [key for key, dimension in space.items() if not isinstance(dimension, Constant)]
         distributions = {
             key: distribution(_with(space[key], [p[key] for p, _ in trials if key in p])) for key in searched

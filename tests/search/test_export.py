@@ -21,6 +21,7 @@ def test_every_study_is_there_with_its_trials(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/studies.db"
     assert export_studies(sweep, records, storage) == ["any/zero_shot", "any/full", "any/l2", "any/wise_ft"]
     study = optuna.load_study(study_name="any/full", storage=storage)
+    assert study.metric_names == ["id/val/top1", "ood/val/top1"]
     states = [trial.state for trial in study.trials]
     assert len(states) == 18 and states.count(TrialState.FAIL) == 2  # numbers 1 and 7
     done = study.trials[0]

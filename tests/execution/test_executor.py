@@ -64,6 +64,7 @@ def test_trials_overlap_and_share_processes(tmp_path: Path) -> None:
 def test_processes_are_kept_for_trials_that_wait_for_results(tmp_path: Path) -> None:
     def work(record: Record, settings: TrialSettings, folder: SweepFolder, runtime: Runtime) -> None:
         (folder.path / f"{record.trial.id}.pid").write_text(str(os.getpid()))
+        wait_for(lambda: len(list(tmp_path.glob("*.pid"))) >= 3)
         if record.trial.number == 0:  # with a lag of 2, its result is needed before a fourth trial begins
             wait_for(lambda: sum(other.has_ended for other in folder.records.read_all()) == 2)
             time.sleep(1)

@@ -18,7 +18,7 @@ def status_lines(status: Status) -> list[str]:
     width = max((len(study.name) for study in status.studies), default=0)
     run_by = f"run by {status.run_by}" if status.run_by else "nothing runs it"
     return [
-        f"{status.name}: {_done(status.ended, status.planned)}{_failed(status.failed)}; {run_by}",
+        f"{status.name}: {_whole(status)}; {run_by}",
         *(f"  {study.name:<{width}}  {_study(study)}" for study in status.studies),
         *(f"  {_running(trial)}" for trial in status.begun),
         f"folder: {status.folder}",
@@ -31,8 +31,7 @@ def list_lines(found: Sequence[Status]) -> list[str]:
         return ["no sweeps in ./fpray-results, nor in a storage used before"]
     width = max(len(status.name) for status in found)
     return [
-        f"{status.name:<{width}}  {_done(status.ended, status.planned)}{_failed(status.failed)}"
-        f"{', running' if status.run_by else ''}  {status.folder}"
+        f"{status.name:<{width}}  {_whole(status)}{', running' if status.run_by else ''}  {status.folder}"
         for status in found
     ]
 
@@ -55,6 +54,11 @@ def trial_lines(record: Record, folder: SweepFolder) -> list[str]:
     if record.error:
         lines += ["error:", *(f"  {line}" for line in record.error.strip().splitlines()[-ERROR_LINES:])]
     return [*lines, f"folder: {hidden(str(folder.records.trial_folder(trial.id)))}"]
+
+
+def _whole(status: Status) -> str:
+    left_out = f", {status.left_out} left out" if status.left_out else ""
+    return f"{_done(status.ended, status.planned)}{_failed(status.failed)}{left_out}"
 
 
 def _done(ended: int, planned: int | None) -> str:

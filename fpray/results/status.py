@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -39,7 +40,10 @@ class RunningTrial(BaseModel):
 
 
 class Status(BaseModel):
-    """How a sweep stands. `run_by` says which command runs it; None if none does."""
+    """How a sweep stands. `run_by` says which command runs it; None if none does.
+
+    Counts are of trials that the sweep file asks for; `left_out` have ended, and it no longer does.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,6 +53,7 @@ class Status(BaseModel):
     planned: int | None
     finished: int
     failed: int
+    left_out: int
     studies: tuple[StudyStatus, ...]
     begun: tuple[RunningTrial, ...]
 
@@ -64,9 +69,10 @@ def status_of(folder: SweepFolder) -> Status:
         StorageError: if its folder can't be read.
         UserError: if a newer fpray wrote it.
     """
-    records = folder.records.read_all()
-    plan, now = _plan(folder), time.time()
-    epochs = _epochs(folder)
+    plan, train, now = _plan(folder), _train(folder), time.time()
+    every = folder.records.read_all()
+    records = [record for record in every if _is_asked_for(record, plan, train)]
+    epochs = train.get("epochs")
     names = [*plan, *(n for n in dict.fromkeys(_study(record) for record in records) if n not in plan)]
     studies = tuple(_study_status(name, plan.get(name), records) for name in names)
     return Status(
@@ -76,6 +82,7 @@ def status_of(folder: SweepFolder) -> Status:
         planned=sum(plan.values()) if plan else None,
         finished=sum(record.status == "finished" for record in records),
         failed=sum(record.status == "failed" for record in records),
+        left_out=sum(record.has_ended for record in every) - sum(record.has_ended for record in records),
         studies=studies,
         begun=tuple(_running(record, epochs, now) for record in records if not record.has_ended),
     )
@@ -113,7 +120,14 @@ def _plan(folder: SweepFolder) -> dict[str, int]:
     return {str(name): int(trials) for name, trials in written.items()} if isinstance(written, dict) else {}
 
 
-def _epochs(folder: SweepFolder) -> int | None:
+def _train(folder: SweepFolder) -> dict[str, Any]:
+    """The settings of training in the sweep file; empty if there are none."""
     content: Any = parse((read_if_there(folder.sweep_file) or b"{}").decode(), str(folder.sweep_file))
     train = content.get("train") if isinstance(content, dict) else None
-    return train.get("epochs") if isinstance(train, dict) else None
+    return train if isinstance(train, dict) else {}
+
+
+def _is_asked_for(record: Record, plan: Mapping[str, int], train: Mapping[str, Any]) -> bool:
+    """Whether a trial is one of those that the sweep file asks for, as far as its plan is known."""
+    seeds = len(train.get("seeds") or (0,))
+    return not plan or record.trial.number * seeds < plan.get(_study(record), 0)

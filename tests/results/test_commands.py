@@ -67,6 +67,18 @@ def test_a_sweep_is_found_by_whatever_names_it(own: SweepFolder, how: str, tmp_p
     assert "full-002: after epoch 0 of 10" in done.stdout
 
 
+def test_trials_that_the_file_no_longer_asks_for_are_left_out(own: SweepFolder, record_of: Make) -> None:
+    storage = str(own.path.parent)
+    own.records.write(record_of("l2-000", status="finished", results=RESULTS))
+    settled(sweep_of(name="own", storage=storage, methods={"full": {"trials": 1}}), own)
+    assert run("status", "own").stdout.startswith(
+        "own: 1 of 1 trials done, 2 left out; nothing runs it\n  full  1 of 1"
+    )
+    assert run("list").stdout.startswith("own  1 of 1 trials done, 2 left out  ")
+    status = json.loads(run("status", "own", "--json").stdout)
+    assert (status["planned"], status["finished"], status["failed"], status["left_out"]) == (1, 1, 0, 2)
+
+
 def test_a_storage_used_before_is_looked_in(tmp_path: Path, record_of: Make) -> None:
     make_sweep(tmp_path / "far", record_of)
     assert "no sweep 'own' in" in refused("status", "own")

@@ -67,7 +67,7 @@ def _values_of(field: FieldInfo) -> TypeAdapter[Any]:
     return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))  # strict: true is no 1
 
 
-def _within(field: FieldInfo) -> AfterValidator:
+def within(field: FieldInfo) -> AfterValidator:
     """A check that every value of a dimension is one that the hyperparameter may have."""
     adapter = _values_of(field)
 
@@ -116,7 +116,7 @@ def settings_of(method: type[Method[Any]]) -> type[MethodSettings]:
             raise ValueError(f"the method '{method.name}' can't call a hyperparameter '{name}'; give it another name")
         default = next((m for m in field.metadata if isinstance(m, Constant | Range | OneOf)), None)
         if default is not None:
-            kind = Annotated[Dimension, _within(field), _Described(field)]
+            kind = Annotated[Dimension, within(field), _Described(field)]
             fields[name] = (kind, Field(default, description=field.description))
         elif field.is_required():
             raise ValueError(

@@ -21,12 +21,12 @@ from pydantic import (
 
 from fpray.config.data import Data
 from fpray.config.dimensions import dimension_schema
-from fpray.config.methods import Methods
+from fpray.config.methods import Methods, within
 from fpray.config.models import Models
 from fpray.config.plugins import PLUGINS, Plugin, install
 from fpray.config.resources import AutoOrFrom1, Resources
 from fpray.errors import did_you_mean
-from fpray.methods import METHODS, Method, TrainedMethod
+from fpray.methods import METHODS, Method, TrainedMethod, TrainedParams
 from fpray.section import Section, one_or_several
 from fpray.space import Choice, Constant, Dimension, Grid
 from fpray.storage import DEFAULT_STORAGE
@@ -46,7 +46,7 @@ class Train(Section):
     """Images in a step, over all workers of the trial; `auto`: the largest power of two for each that fits its GPU."""
     accumulate: int = Field(1, ge=1)
     """In how many parts, one after another, a worker computes its share of a batch: the same gradient, less memory."""
-    lr: Annotated[Dimension, WithJsonSchema(LEARNING_RATE)] | None = None
+    lr: Annotated[Dimension, within(TrainedParams.model_fields["lr"]), WithJsonSchema(LEARNING_RATE)] | None = None
     """The learning rate of the methods that don't set their own."""
     weight_decay: float = Field(0.1, ge=0)
     """AdamW's decoupled weight decay."""

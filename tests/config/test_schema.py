@@ -174,7 +174,8 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"methods": {"l2": {"strength": float("nan")}}}, ["methods.l2.strength: nan is not allowed"]),
         ({"methods": {"full": {"lr": "big"}}}, ["methods.full.lr: 'big' is not allowed", "number"]),
         ({"methods": {"full": {"lr": 0}}}, ["methods.full.lr: 0 is not allowed", "greater than 0"]),
-        ({"train": {"lr": -1}, "methods": ["full"]}, ["methods.full.lr: -1 is not allowed"]),
+        ({"train": {"lr": -1}, "methods": ["full"]}, ["train.lr: -1 is not allowed"]),
+        ({"train": {"lr": "1e-4"}, "methods": ["full"]}, ["train.lr: '1e-4' is not allowed", "number"]),
         ({"train": {"lr": {"log": [0, 1]}}}, ["train.lr", "[0, 1] touches 0"]),
         ({"methods": {"full": {}, "wise_ft": {"alpha": 1.5}}}, ["methods.wise_ft.alpha: 1.5 is not", "equal to 1"]),
         (

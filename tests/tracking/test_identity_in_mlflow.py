@@ -101,7 +101,7 @@ def test_a_trial_with_other_hyperparameters_is_a_new_run(tmp_path: Path, record_
 def test_runs_that_an_earlier_version_began_keep_their_names(tmp_path: Path, record_of: Make) -> None:
     client = MlflowClient(uri_of(tmp_path))
     folder = str(tmp_path / "tracked")
-    experiment = client.create_experiment("tracked")
+    experiment = client.create_experiment("tracked", artifact_location=(tmp_path / "mlartifacts").as_uri())
     parent = client.create_run(experiment, tags={"fpray.sweep": folder}, run_name="tracked")
     assert follow(UPath(tmp_path), uri_of(tmp_path), [finished(record_of)]) is None
     found = runs(uri_of(tmp_path))

@@ -64,8 +64,19 @@ class Train(Section):
     """Compute a block's activations once more in the backward pass instead of keeping them."""
     compile: bool = False
     """Let torch.compile make the image encoder faster; the first step then takes a minute."""
+    validate_every: int = Field(1, ge=1)
+    """How many epochs lie between two looks at the validation images; after the last epoch there is one always."""
     seeds: Annotated[tuple[Seed, ...], WithJsonSchema(SEEDS)] = (0,)
     """The seeds of the training: each configuration is trained with every one, and reported by the mean."""
+
+    def validates_after(self, epoch: int) -> bool:
+        """Whether a trial evaluates its validation images after an epoch, counted from 1."""
+        return epoch % self.validate_every == 0 or epoch == self.epochs
+
+    @property
+    def validations(self) -> int:
+        """How often a trial evaluates its validation images."""
+        return sum(self.validates_after(epoch) for epoch in range(1, self.epochs + 1))
 
     @property
     def autocast(self) -> torch.dtype | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import torch
@@ -18,8 +20,12 @@ from fpray.seeds import draw_seed, order_seed
 Transform: TypeAlias = Callable[[Image.Image], Tensor]
 Draw: TypeAlias = tuple[int, int]
 """An epoch and the index of an image that is drawn in it."""
+Place: TypeAlias = tuple[int, int]
+"""The number of a split among several, and the index of one of its images."""
 Batch: TypeAlias = Mapping[str, Tensor]
 """Tensors by name, each with the batch's images along its first dimension: `images`, `labels`, and more."""
+EVALUATED_AT_ONCE = {"cpu": 128, "cuda": 256}
+"""The images of a batch for evaluation, by the kind of device: the fewest with which it is at its fastest."""
 
 
 class Items(TorchDataset[Batch]):
@@ -66,6 +72,23 @@ class Blanked(Transformed):
             return self._item(Image.new("RGB", (64, 64)), index)
 
 
+class InTurn(TorchDataset[Batch]):
+    """The images of several splits for evaluation, by place."""
+
+    def __init__(self, splits: Sequence[Blanked]) -> None:
+        self.splits = splits
+
+    def __getitem__(self, place: Place) -> Batch:
+        number, index = place
+        return self.splits[number][index]
+
+    def __getitems__(self, places: Sequence[Place]) -> list[Batch]:
+        """A batch: torch's loader asks for it in one."""
+        for number, own in groupby(places, key=itemgetter(0)):
+            self.splits[number].prefetch([index for _, index in own])
+        return [self[place] for place in places]
+
+
 class Draws(TorchDataset[Batch]):
     """Training items by draw. An unreadable one is skipped: the next takes its place, so batches keep their size.
 
@@ -94,28 +117,34 @@ class Draws(TorchDataset[Batch]):
 
 
 class EpochBatches(Sampler[list[Draw]]):
-    """One worker's share of each global batch of a training epoch.
+    """One worker's share of each global batch of the training epochs, one epoch after another: in one stream, so that
+    batches of the next epoch are loaded while this one's end is evaluated.
 
     The order depends on the seed and the epoch alone, so an interrupted run meets the same batches. Each global
     batch is shared out to the workers in turn, so their gradients average to the global batch's. What is left
     over at the end of an epoch (less than a batch) waits for another epoch's shuffle, as in open_clip.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int, rank: int, world_size: int) -> None:
+    def __init__(self, size: int, batch_size: int, seed: int, rank: int, world_size: int, epochs: range) -> None:
         # Of few images, as many as the workers can share evenly.
         self.size, self.batch_size, self.seed = size, min(batch_size, size - size % world_size), seed
-        self.rank, self.world_size = rank, world_size
-        self.epoch = 0
+        self.rank, self.world_size, self.epochs = rank, world_size, epochs
 
-    def __len__(self) -> int:
+    @property
+    def steps(self) -> int:
+        """The batches of an epoch."""
         return self.size // self.batch_size
 
+    def __len__(self) -> int:
+        return len(self.epochs) * self.steps
+
     def __iter__(self) -> Iterator[list[Draw]]:
-        generator = torch.Generator().manual_seed(order_seed(self.seed, self.epoch))
-        order = torch.randperm(self.size, generator=generator).tolist()
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            share = order[start : start + self.batch_size][self.rank :: self.world_size]
-            yield [(self.epoch, index) for index in share]
+        for epoch in self.epochs:
+            generator = torch.Generator().manual_seed(order_seed(self.seed, epoch))
+            order = torch.randperm(self.size, generator=generator).tolist()
+            for start in range(0, self.steps * self.batch_size, self.batch_size):
+                share = order[start : start + self.batch_size][self.rank :: self.world_size]
+                yield [(epoch, index) for index in share]
 
 
 def loader(images: TorchDataset[Any], workers: int, device: torch.device, **batches: Any) -> DataLoader[Any]:
@@ -142,12 +171,17 @@ def _moved(value: Tensor, device: torch.device) -> Tensor:
 
 
 def in_order(
-    images: LabelledImages,
+    splits: Sequence[tuple[LabelledImages, Sequence[int]]],
     transform: Transform,
-    indices: Sequence[int],
     workers: int,
     device: torch.device,
-    batch_size: int = 256,
+    batch_size: int | None = None,
 ) -> DataLoader[Batch]:
-    """Batches of the images at `indices`, in that order, for evaluation."""
-    return loader(Blanked(images, transform), workers, device, batch_size=batch_size, sampler=indices)
+    """Batches of some images of each split, in the order of the splits and of their indices, for evaluation.
+
+    Args:
+        batch_size: of a number that suits the device, if it is None. A batch may hold images of two splits.
+    """
+    images = InTurn([Blanked(images, transform) for images, _ in splits])
+    places = [(number, index) for number, (_, indices) in enumerate(splits) for index in indices]
+    return loader(images, workers, device, batch_size=batch_size or EVALUATED_AT_ONCE[device.type], sampler=places)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -33,17 +33,16 @@ class Reference:
         """The split's images through open_clip's training transform, with labels."""
         return Transformed(self.dataset.images(split), self.loaded.augment)
 
-    def in_order(self, split: Split, indices: Sequence[int]) -> DataLoader[Batch]:
-        """Batches of some of a split's images, in the order of `indices`, through open_clip's evaluation transform."""
-        images = self.dataset.images(split)
-        return in_order(images, self.loaded.preprocess, indices, self.loader_workers, self.device)
+    def in_order(self, indices: Mapping[Split, Sequence[int]]) -> DataLoader[Batch]:
+        """Batches of some images of one split after another, through open_clip's evaluation transform."""
+        splits = [(self.dataset.images(split), own) for split, own in indices.items()]
+        return in_order(splits, self.loaded.preprocess, self.loader_workers, self.device)
 
     @torch.no_grad()
     def features(self, split: Split) -> Tensor:
         """The reference's features of a split, [images, embed_dim], on the CPU: computed once in a process, kept."""
         if split not in self._features:
-            images = self.dataset.images(split)
-            batches = self.in_order(split, range(len(images)))
+            batches = self.in_order({split: range(len(self.dataset.images(split)))})
             # Never autocast, whatever the caller does: what is kept must not depend on who asked first.
             with torch.autocast(self.device.type, enabled=False):
                 self._features[split] = torch.cat(

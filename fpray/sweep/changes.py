@@ -13,8 +13,9 @@ from fpray.space import Constant, Value
 
 FIXED = ("data", "model", "train")
 """The sections that decide what a record means. The models may change as far as `settling` says."""
-FREE = {"train.lr", "train.accumulate", "train.gradient_checkpointing", "train.compile"}
-"""The keys that may change in them: the range of `lr` is searched, and the others are ways to compute the same step."""
+FREE = {"train.lr", "train.accumulate", "train.gradient_checkpointing", "train.compile", "train.validate_every"}
+"""The keys that may change in them: the range of `lr` is searched, and the others change neither
+a step nor what a trial gives in the end."""
 
 
 def fixed_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

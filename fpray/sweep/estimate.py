@@ -32,14 +32,15 @@ def _left(study: Study, records: list[Record]) -> int:
 
 
 def _lasts(study: Study, sweep: Sweep) -> float:
-    """The seconds of one trial: each epoch's training and validation, and every split in the end."""
+    """The seconds of one trial: its epochs, and one evaluation of every split. The last validation is part of that."""
     sizes = _sizes(sweep)
     validation = sum(size for split, size in sizes.items() if split.endswith("/val"))
     evaluated = sum(size for split, size in sizes.items() if not split.endswith("/train"))
     speed, epochs = _speed(study, sweep), sweep.train.epochs
     if not issubclass(METHODS[study.method], TrainedMethod):
         return evaluated * speed.evaluation
-    return epochs * (sizes["id/train"] * speed.training + validation * speed.evaluation) + evaluated * speed.evaluation
+    looks = (sweep.train.validations - 1) * validation + evaluated
+    return epochs * sizes["id/train"] * speed.training + looks * speed.evaluation
 
 
 def _speed(study: Study, sweep: Sweep) -> Speed:

@@ -32,6 +32,7 @@ def plan(sweep: Sweep) -> str:
     lines = [f"{sum(trials.values())} trials: " + ", ".join(f"{study} {count}" for study, count in trials.items())]
     if seeds > 1:
         lines.append(f"each configuration with {seeds} seeds")
+    looks = sweep.train.validations - 1  # the last one is part of the evaluation of every split
     epochs = f"{trained} trials, {sweep.train.epochs} epochs of {train:,}"
     lines.append(f"a trial takes {sweep.resources}")
     lines += [
@@ -39,7 +40,7 @@ def plan(sweep: Sweep) -> str:
     ]
     lines += [
         f"about {trained * sweep.train.epochs * train:,} images trained on ({epochs})",
-        f"about {trained * sweep.train.epochs * validation + sum(trials.values()) * evaluated:,} images evaluated",
+        f"about {trained * looks * validation + sum(trials.values()) * evaluated:,} images evaluated",
     ]
     return "\n".join(lines)
 

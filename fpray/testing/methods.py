@@ -73,7 +73,7 @@ class MethodConformance:
         if not isinstance(method, TrainedMethod):
             return method, ()
         runtime, splits = Runtime(torch.device("cpu")), reference.dataset.splits()
-        return method, train(method, SETTINGS, 0, splits, runtime, None, lambda checkpoint: None)
+        return method, train(method, SETTINGS, 0, splits, runtime, None, lambda checkpoint: None).history
 
     def quick(self) -> float:
         """A learning rate at which a few steps go far."""

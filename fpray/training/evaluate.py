@@ -1,14 +1,16 @@
-"""Evaluation: which images of a split a classifier gets right."""
+"""Evaluation: which images of some splits a classifier gets right."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from fpray.data import Split, to_device
+from fpray.data import Batch, Split, to_device
 from fpray.model import Classifier, Reference
 from fpray.records import Count
 from fpray.training.runtime import Runtime
@@ -26,32 +28,52 @@ class Predictions:
         return Count(correct=int(self.correct.sum()), total=len(self.correct))
 
 
-@torch.no_grad()
-def predict(
-    classifier: Classifier, reference: Reference, split: Split, runtime: Runtime, autocast: torch.dtype | None
-) -> Predictions:
-    """Classify every image of a split once, shared out over the trial's workers; an unreadable one counts as wrong."""
-    classifier.eval()
-    images = reference.dataset.images(split)
-    with torch.autocast(runtime.device.type, dtype=autocast, enabled=autocast is not None):
-        features = _features(classifier, reference, split, runtime)
-    weight, bias = classifier.head.weight.double(), classifier.head.bias.double()
-    logits = F.linear(features.double(), weight, bias)  # not in bf16 or tf32, where logits tie
-    if (groups := reference.dataset.groups(split)) is not None:
-        logits = torch.stack([logits[:, list(group)].amax(dim=-1) for group in groups], dim=-1)
-    correct = logits.argmax(dim=-1) == torch.as_tensor(images.labels, device=logits.device)
-    if images.unreadable is not None:
-        correct &= ~runtime.any(images.unreadable).to(correct.device)
-    return Predictions(features, correct)
+class Evaluator:
+    """Classifies every image of some splits once, shared out over the trial's workers; an unreadable one counts as
+    wrong. One loader serves all the splits, and stays for the next classifier."""
 
+    def __init__(
+        self, reference: Reference, splits: Sequence[Split], runtime: Runtime, autocast: torch.dtype | None
+    ) -> None:
+        self._reference, self._splits, self._runtime, self._autocast = reference, splits, runtime, autocast
+        self._sizes = [len(reference.dataset.images(split)) for split in splits]
+        self._batches: DataLoader[Batch] | None = None
 
-def _features(classifier: Classifier, reference: Reference, split: Split, runtime: Runtime) -> Tensor:
-    if classifier.encoder is reference.classifier.encoder:
-        return reference.features(split).to(runtime.device)
-    size = len(reference.dataset.images(split))
-    batches = reference.in_order(split, runtime.share_of(size))
-    share = []
-    for batch in batches:
-        runtime.beat()
-        share.append(classifier.features(to_device(batch, runtime.device)["images"]).float())
-    return runtime.gather(torch.cat(share), size)
+    @torch.no_grad()
+    def predict(self, classifier: Classifier) -> dict[str, Predictions]:
+        """The predictions on each split, by its name."""
+        if not self._splits:
+            return {}
+        classifier.eval()
+        with torch.autocast(self._runtime.device.type, dtype=self._autocast, enabled=self._autocast is not None):
+            features = self._features(classifier)
+        return {
+            split.name: self._predictions(classifier, split, own)
+            for split, own in zip(self._splits, features, strict=True)
+        }
+
+    def _predictions(self, classifier: Classifier, split: Split, features: Tensor) -> Predictions:
+        dataset = self._reference.dataset
+        images = dataset.images(split)
+        weight, bias = classifier.head.weight.double(), classifier.head.bias.double()
+        logits = F.linear(features.double(), weight, bias)  # not in bf16 or tf32, where logits tie
+        if (groups := dataset.groups(split)) is not None:
+            logits = torch.stack([logits[:, list(group)].amax(dim=-1) for group in groups], dim=-1)
+        correct = logits.argmax(dim=-1) == torch.as_tensor(images.labels, device=logits.device)
+        if images.unreadable is not None:
+            correct &= ~self._runtime.any(images.unreadable).to(correct.device)
+        return Predictions(features, correct)
+
+    def _features(self, classifier: Classifier) -> list[Tensor]:
+        """The features of each split."""
+        if classifier.encoder is self._reference.classifier.encoder:
+            return [self._reference.features(split).to(self._runtime.device) for split in self._splits]
+        shares = [self._runtime.share_of(size) for size in self._sizes]
+        if self._batches is None:
+            self._batches = self._reference.in_order(dict(zip(self._splits, shares, strict=True)))
+        computed = []
+        for batch in self._batches:
+            self._runtime.beat()
+            computed.append(classifier.features(to_device(batch, self._runtime.device)["images"]).float())
+        own = torch.cat(computed).split([len(share) for share in shares])
+        return [self._runtime.gather(part, size) for part, size in zip(own, self._sizes, strict=True)]

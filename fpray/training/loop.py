@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from fpray.config import Train
 from fpray.data import Batch, Draws, EpochBatches, Split, loader
 from fpray.methods import TrainedMethod
-from fpray.records import Count, Epoch
+from fpray.records import Epoch
 from fpray.seeds import epoch_seed
 from fpray.training.checkpoint import Checkpoint
-from fpray.training.evaluate import predict
+from fpray.training.evaluate import Evaluator, Predictions
 from fpray.training.optimizer import lr_factor
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
@@ -31,6 +32,15 @@ class StoppedError(Exception):
     """The sweep is to be interrupted: the trial has stopped after an epoch, and goes on from its checkpoint later."""
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What each epoch of a training gave, and the predictions on the validation splits after the last one, by split;
+    none where the training had come to its end before."""
+
+    history: tuple[Epoch, ...]
+    validation: Mapping[str, Predictions] = field(default_factory=dict)
+
+
 def train(
     method: TrainedMethod[Any],
     settings: Train,
@@ -39,69 +49,71 @@ def train(
     runtime: Runtime,
     checkpoint: Checkpoint | None,
     keep: Callable[[Checkpoint], None],
-) -> tuple[Epoch, ...]:
+) -> Trained:
     """Train a method in place, from a checkpoint on if there is one.
 
     Args:
-        splits: the dataset's; `id/train` is trained on, the validation splits are evaluated after each epoch.
+        splits: the dataset's; `id/train` is trained on, the validation splits are evaluated after every
+            `validate_every`th epoch and the last one.
         keep: called by the main worker with the checkpoint of each epoch.
 
     Returns:
-        What each epoch gave, those before the checkpoint included.
+        What all epochs gave, those before the checkpoint included.
 
     Raises:
         TrainingError: if the loss or a weight is no longer finite.
         StoppedError: if the runtime says so before an epoch.
     """
+    trained = Trained(() if checkpoint is None else checkpoint.history)
+    epochs = range(len(trained.history), settings.epochs)
     data = method.training_data(next(s for s in splits if s.part == "train"))
-    validation = [s for s in splits if s.part == "val"]
-    batches = EpochBatches(len(data), int(settings.batch_size), seed, runtime.rank, runtime.world_size)
-    batched = loader(Draws(data, seed), method.reference.loader_workers, runtime.device, batch_sampler=batches)
+    batches = EpochBatches(len(data), int(settings.batch_size), seed, runtime.rank, runtime.world_size, epochs)
+    stream = iter(loader(Draws(data, seed), method.reference.loader_workers, runtime.device, batch_sampler=batches))
+    validation = Evaluator(method.reference, [s for s in splits if s.part == "val"], runtime, settings.autocast)
     stepper = Stepper(method, settings, runtime)
-    history = () if checkpoint is None else checkpoint.history
     if checkpoint is not None:
         checkpoint.restore(method, stepper.optimizer)
-    for epoch in range(len(history), settings.epochs):
+    for epoch in epochs:
         if runtime.must_stop():
             raise StoppedError
         started = time.monotonic()
         # Seeded anew each epoch: then an interrupted trial draws the same numbers (dropout).
         torch.manual_seed(epoch_seed(seed, epoch, runtime.rank))
-        batches.epoch = epoch
         method.train()
-        losses = _train_epoch(stepper, batched, epoch, runtime)
+        losses = _train_epoch(stepper, stream, batches.steps, epoch, runtime)
         _check_finite(losses, stepper.trained, epoch)
         runtime.share_buffers(method)
         trained_at = time.monotonic()
-        counts = _validate(method, validation, runtime, settings)
-        history += (
-            Epoch(
-                epoch=epoch + 1,
-                step=(epoch + 1) * len(batches),
-                lr=stepper.optimizer.param_groups[0]["lr"],
-                losses=losses,
-                validation=counts,
-                images=len(batches) * batches.batch_size,
-                seconds=trained_at - started,
-                validation_seconds=time.monotonic() - trained_at,
-                ended=time.time(),
-            ),
+        predictions = validation.predict(method.classifier) if settings.validates_after(epoch + 1) else {}
+        done = Epoch(
+            epoch=epoch + 1,
+            step=(epoch + 1) * batches.steps,
+            lr=stepper.optimizer.param_groups[0]["lr"],
+            losses=losses,
+            validation={split: own.count for split, own in predictions.items()},
+            images=batches.steps * batches.batch_size,
+            seconds=trained_at - started,
+            validation_seconds=time.monotonic() - trained_at,
+            ended=time.time(),
         )
+        trained = Trained((*trained.history, done), predictions)
         if runtime.is_main:
-            keep(Checkpoint.of(method, stepper.optimizer, history))
+            keep(Checkpoint.of(method, stepper.optimizer, trained.history))
         runtime.wait_for_all()
-    return history
+    return trained
 
 
-def _train_epoch(stepper: Stepper, batched: DataLoader[Batch], epoch: int, runtime: Runtime) -> dict[str, float]:
+def _train_epoch(
+    stepper: Stepper, stream: Iterator[Batch], steps: int, epoch: int, runtime: Runtime
+) -> dict[str, float]:
     """One epoch of steps; the mean of each loss."""
     sums: dict[str, Tensor] = {}
-    total = stepper.settings.epochs * len(batched)
-    for step, batch in enumerate(batched, start=epoch * len(batched)):
+    total = stepper.settings.epochs * steps
+    for step, batch in enumerate(islice(stream, steps), start=epoch * steps):
         runtime.beat()
         for name, loss in stepper.step(batch, lr_factor(step, total, stepper.settings)).items():
             sums[name] = sums.get(name, 0) + loss
-    return {name: float(runtime.mean(value)) / len(batched) for name, value in sums.items()}
+    return {name: float(runtime.mean(value)) / steps for name, value in sums.items()}
 
 
 def _check_finite(losses: Mapping[str, float], weights: Iterable[Tensor], epoch: int) -> None:
@@ -109,9 +121,3 @@ def _check_finite(losses: Mapping[str, float], weights: Iterable[Tensor], epoch:
         raise TrainingError(f"the loss is not finite in epoch {epoch + 1}: {losses}; try a lower learning rate")
     if not all(bool(weight.isfinite().all()) for weight in weights):  # the last step is in no loss
         raise TrainingError(f"a weight is not finite after epoch {epoch + 1}; try a lower learning rate")
-
-
-def _validate(
-    method: TrainedMethod[Any], splits: Sequence[Split], runtime: Runtime, settings: Train
-) -> dict[str, Count]:
-    return {s.name: predict(method.classifier, method.reference, s, runtime, settings.autocast).count for s in splits}

@@ -43,7 +43,7 @@ def measured_speed(method: TrainedMethod[Any], train: Train, loaders: int) -> Sp
     loading = (time.monotonic() - began) / size
     batch, stepper = default_collate(items), Stepper(method.train(), train, Runtime(reference.device))
     # A method's own data may be no images.
-    images = next(iter(reference.in_order(reference.dataset.splits()[0], range(size))))
+    images = next(iter(reference.in_order({reference.dataset.splits()[0]: range(size)})))
 
     def step() -> None:
         stepper.step(batch, lr_factor=0.0)

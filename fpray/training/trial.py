@@ -14,7 +14,7 @@ from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
 from fpray.model import Classifier, Model, Reference, load_reference, switch_on_checkpointing, weights_of
 from fpray.records import AttemptStore, Cost, Epoch, Movement, Record, RecordStore, SweepFolder, provenance_of
 from fpray.training.checkpoint import Checkpoint, newest_checkpoint
-from fpray.training.evaluate import Predictions, predict
+from fpray.training.evaluate import Evaluator, Predictions
 from fpray.training.loop import train
 from fpray.training.memory import explained
 from fpray.training.movement import linear_cka, weight_distance
@@ -69,10 +69,13 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
     record = record.resumed(checkpoint.history if checkpoint else (), provenance)
     if runtime.is_main:
         store.write(record)
+    known: Mapping[str, Predictions] = {}
     if isinstance(method, TrainedMethod):
-        record = _train(method, record, settings.train, checkpoint, store, runtime)
+        record, known = _train(method, record, settings.train, checkpoint, store, runtime)
     began, classifier = time.monotonic(), method.plain()
-    predictions = _evaluate(classifier, reference, runtime, settings.train.autocast)
+    if isinstance(method, TrainedMethod) and classifier is not method.classifier:  # as with LoRA, which is merged
+        known = {}
+    predictions = _evaluate(classifier, known, reference, runtime, settings.train.autocast)
     unreadable = _unreadable(reference, runtime)
     if runtime.is_main:
         tests = {split: p.correct.cpu().numpy() for split, p in predictions.items() if split.endswith("/test")}
@@ -106,8 +109,12 @@ def _train(
     checkpoint: Checkpoint | None,
     store: AttemptStore,
     runtime: Runtime,
-) -> Record:
-    """Train the method in place, keeping a checkpoint and the record of each epoch."""
+) -> tuple[Record, Mapping[str, Predictions]]:
+    """Train the method in place, keeping a checkpoint and the record of each epoch.
+
+    Returns:
+        The record, and the predictions of the last validation, see `Trained`.
+    """
     folder = store.checkpoint_folder(record.trial.id)
 
     def keep(checkpoint: Checkpoint) -> None:
@@ -115,15 +122,23 @@ def _train(
         store.write(record.after_epoch(checkpoint.history))
 
     splits = method.reference.dataset.splits()
-    history = train(method, settings, record.trial.seed, splits, runtime, checkpoint, keep)
-    return record if history == record.history else record.after_epoch(history)
+    trained = train(method, settings, record.trial.seed, splits, runtime, checkpoint, keep)
+    if trained.history != record.history:
+        record = record.after_epoch(trained.history)
+    return record, trained.validation
 
 
 def _evaluate(
-    classifier: Classifier, reference: Reference, runtime: Runtime, autocast: torch.dtype | None
+    classifier: Classifier,
+    known: Mapping[str, Predictions],
+    reference: Reference,
+    runtime: Runtime,
+    autocast: torch.dtype | None,
 ) -> dict[str, Predictions]:
+    """The predictions on every split but the training images, in the dataset's order."""
     splits = [s for s in reference.dataset.splits() if s.part != "train"]
-    return {s.name: predict(classifier, reference, s, runtime, autocast) for s in splits}
+    new = Evaluator(reference, [s for s in splits if s.name not in known], runtime, autocast).predict(classifier)
+    return {s.name: known.get(s.name) or new[s.name] for s in splits}
 
 
 def _unreadable(reference: Reference, runtime: Runtime) -> dict[str, tuple[str, ...]]:

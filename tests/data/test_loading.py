@@ -18,10 +18,10 @@ CPU = torch.device("cpu")
 
 
 def batches_of(epoch: int, **changes: int) -> list[list[int]]:
-    batches = EpochBatches(**{"size": 50, "batch_size": 12, "seed": 3, "rank": 0, "world_size": 1} | changes)
-    batches.epoch = epoch
+    one = {"size": 50, "batch_size": 12, "seed": 3, "rank": 0, "world_size": 1} | changes
+    batches = EpochBatches(**one, epochs=range(epoch, epoch + 1))
     drawn = list(batches)
-    assert len(drawn) == len(batches)
+    assert len(drawn) == len(batches) == batches.steps
     assert {e for batch in drawn for e, _ in batch} == {epoch}
     return [[index for _, index in batch] for batch in drawn]
 
@@ -31,6 +31,14 @@ def test_each_epoch_is_a_shuffle_of_its_own() -> None:
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs} | {tuple(range(50))}) == 5
     assert batches_of(2) == batches_of(2) != batches_of(2, seed=4)
+
+
+def test_epochs_follow_each_other_in_one_stream() -> None:
+    stream = EpochBatches(50, 12, seed=3, rank=0, world_size=1, epochs=range(2, 5))
+    drawn = list(stream)
+    assert len(stream) == len(drawn) == 3 * stream.steps == 12
+    assert [batch[0][0] for batch in drawn] == [2] * 4 + [3] * 4 + [4] * 4
+    assert [[i for _, i in batch] for batch in drawn] == [batch for epoch in (2, 3, 4) for batch in batches_of(epoch)]
 
 
 def test_what_is_less_than_a_batch_waits_for_another_epoch() -> None:
@@ -62,10 +70,21 @@ def test_workers_share_evenly_even_a_batch_larger_than_the_data() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_evaluation_meets_images_in_order(workers: int, reference: Reference) -> None:
     images = reference.dataset.images(reference.dataset.splits()[1])
-    batches = list(in_order(images, reference.loaded.preprocess, [5, 2, 9, 0, 11], workers, CPU, batch_size=2))
+    batches = list(in_order([(images, [5, 2, 9, 0, 11])], reference.loaded.preprocess, workers, CPU, batch_size=2))
     assert [len(batch["images"]) for batch in batches] == [2, 2, 1]
     assert torch.cat([batch["labels"] for batch in batches]).tolist() == [images.labels[i] for i in (5, 2, 9, 0, 11)]
     assert torch.equal(torch.cat([batch["images"] for batch in batches])[2], reference.loaded.preprocess(images[9]))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_evaluation_goes_through_one_split_after_another(workers: int, reference: Reference) -> None:
+    one, other = (reference.dataset.images(split) for split in reference.dataset.splits()[1:3])
+    parts = [(one, range(1, 18, 2)), (other, [3, 0]), (one, []), (other, [4])]
+    batches = list(in_order(parts, reference.loaded.preprocess, workers, CPU, batch_size=4))
+    labels = [images.labels[index] for images, indices in parts for index in indices]
+    assert [len(batch["images"]) for batch in batches] == [4, 4, 4]
+    assert torch.cat([batch["labels"] for batch in batches]).tolist() == labels
+    assert torch.equal(batches[2]["images"][1], reference.loaded.preprocess(other[3]))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -73,11 +92,10 @@ def test_an_augmented_image_does_not_depend_on_who_loads_it(workers: int, refere
     draws = Draws(reference.augmented(reference.dataset.splits()[0]), seed=5)
 
     def epochs(loaders: int) -> list[torch.Tensor]:
-        batches = EpochBatches(48, 12, seed=5, rank=0, world_size=1)
-        batched, seen = loader(draws, loaders, CPU, batch_sampler=batches), []
-        for batches.epoch in range(2):
-            torch.rand(loaders + batches.epoch)
-            seen += [batch["images"] for batch in batched]
+        batches, seen = EpochBatches(48, 12, seed=5, rank=0, world_size=1, epochs=range(2)), []
+        for batch in loader(draws, loaders, CPU, batch_sampler=batches):
+            torch.rand(loaders + 1)
+            seen.append(batch["images"])
         return seen
 
     alone, shared = epochs(0), epochs(workers)
@@ -117,9 +135,8 @@ def brightness(image: Image.Image) -> torch.Tensor:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_unreadable_training_image_is_skipped_and_noted(workers: int, folder: Path) -> None:
     images = files(folder)
-    batched = loader(
-        Draws(Transformed(images, brightness), 0), workers, CPU, batch_sampler=EpochBatches(200, 50, 0, 0, 1)
-    )
+    batches = EpochBatches(200, 50, 0, 0, 1, range(1))
+    batched = loader(Draws(Transformed(images, brightness), 0), workers, CPU, batch_sampler=batches)
     seen = [(int(x), int(y)) for b in batched for x, y in zip(b["images"], b["labels"], strict=True)]
     assert len(seen) == 200
     assert sorted(seen) == sorted((n if n not in (7, 8) else 9, (n if n not in (7, 8) else 9) % 5) for n in range(200))
@@ -129,7 +146,7 @@ def test_an_unreadable_training_image_is_skipped_and_noted(workers: int, folder:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_unreadable_evaluation_image_is_black_and_noted(workers: int, folder: Path) -> None:
     images = files(folder)
-    batches = list(in_order(images, brightness, range(5, 11), workers, CPU))
+    batches = list(in_order([(images, range(5, 11))], brightness, workers, CPU))
     assert torch.cat([batch["images"] for batch in batches]).tolist() == [5, 6, 0, 0, 9, 10]
     assert images.unreadable.nonzero().flatten().tolist() == [7, 8]
 
@@ -138,4 +155,4 @@ def test_an_unreadable_evaluation_image_is_black_and_noted(workers: int, folder:
 def test_more_than_a_hundredth_unreadable_is_an_error(workers: int, folder: Path) -> None:
     (folder / "003.png").write_bytes(b"")
     with pytest.raises(UserError, match=r"3 of 200 images can't be decoded, more than 1 %: 003.png, 007.png, 008.png"):
-        list(in_order(files(folder), brightness, range(200), workers, CPU))
+        list(in_order([(files(folder), range(200))], brightness, workers, CPU))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import fsspec
@@ -77,10 +77,11 @@ def test_every_image_is_trained_on_and_an_unreadable_one_skipped_and_noted(
     workers: int, put: Callable[[bytes], str], greys: bytes
 ) -> None:
     images = train_images(put(greys))
-    batches = EpochBatches(200, 50, 0, 0, 1)
-    batched = loader(Draws(Transformed(images, brightness), 0), workers, CPU, batch_sampler=batches)
-    for batches.epoch in range(2):
-        seen = [(int(x), int(y)) for b in batched for x, y in zip(b["images"], b["labels"], strict=True)]
+    batches = EpochBatches(200, 50, 0, 0, 1, range(2))
+    batched = iter(loader(Draws(Transformed(images, brightness), 0), workers, CPU, batch_sampler=batches))
+    for _ in batches.epochs:
+        epoch = islice(batched, batches.steps)
+        seen = [(int(x), int(y)) for b in epoch for x, y in zip(b["images"], b["labels"], strict=True)]
         assert sorted(seen) == sorted((n, n % 3) for n in [*range(7), 9, 9, 9, *range(10, 200)])
     assert [images.name_of(i)[-9:] for i in images.unreadable.nonzero()] == ["a.tar/007", "a.tar/008"]
 
@@ -88,7 +89,7 @@ def test_every_image_is_trained_on_and_an_unreadable_one_skipped_and_noted(
 @pytest.mark.parametrize("workers", [0, 2])
 def test_evaluation_meets_every_image_in_order(workers: int, put: Callable[[bytes], str], greys: bytes) -> None:
     images = train_images(put(greys))
-    batches = list(in_order(images, brightness, range(5, 200), workers, CPU, batch_size=16))
+    batches = list(in_order([(images, range(5, 200))], brightness, workers, CPU, batch_size=16))
     assert torch.cat([batch["images"] for batch in batches]).tolist() == [5, 6, 0, 0, *range(9, 200)]
     assert torch.cat([batch["labels"] for batch in batches]).tolist() == [n % 3 for n in range(5, 200)]
 
@@ -98,9 +99,9 @@ def test_a_batch_is_fetched_at_once(tmp_path: Path, server: Server, greys: bytes
     images = train_images(f"{server.address}/a.tar")
     assert len(list(cache.rglob("*.index.npz"))) == 1
     server.meeting.append(threading.Barrier(8, timeout=10))  # one request after another would break it
-    batches = EpochBatches(200, 8, 0, 0, 1)
+    batches = EpochBatches(200, 8, 0, 0, 1, range(1))
     drawn = next(iter(loader(Draws(Transformed(images, brightness), 0), 0, CPU, batch_sampler=batches)))["images"]
-    evaluated = next(iter(in_order(images, brightness, range(100, 108), 0, CPU, batch_size=8)))["images"]
+    evaluated = next(iter(in_order([(images, range(100, 108))], brightness, 0, CPU, batch_size=8)))["images"]
     assert sorted(drawn.tolist()) == sorted(index for _, index in next(iter(batches)))
     assert evaluated.tolist() == list(range(100, 108))
     server.meeting[0].abort()

@@ -116,7 +116,7 @@ def build(name: str, reference: Reference) -> TrainedMethod:
 
 def run(method: TrainedMethod, runtime: Runtime) -> tuple[Epoch, ...]:
     kept: list[object] = []
-    return train(method, SETTINGS, 0, [Split("id", "plain", "train")], runtime, None, kept.append)
+    return train(method, SETTINGS, 0, [Split("id", "plain", "train")], runtime, None, kept.append).history
 
 
 def some_pixels(reference: Reference) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -11,7 +13,7 @@ from fpray.data.base import Split
 from fpray.model.classifier import Classifier
 from fpray.model.reference import Reference
 from fpray.records.record import Count
-from fpray.training.evaluate import predict
+from fpray.training.evaluate import Evaluator, Predictions
 from fpray.training.runtime import Runtime
 
 
@@ -34,21 +36,38 @@ def naively(classifier: Classifier, reference: Reference, split: Split) -> list[
     return right
 
 
+def predict(classifier: Classifier, reference: Reference, split: Split, alone: Runtime) -> Predictions:
+    return Evaluator(reference, [split], alone, None).predict(classifier)[split.name]
+
+
 def test_counts_equal_a_naive_loop(reference: Reference, alone: Runtime) -> None:
     classifier = moved(reference)
     counts = set()
     for split in reference.dataset.splits():
         expected = naively(classifier, reference, split)
-        predictions = predict(classifier, reference, split, alone, None)
+        predictions = predict(classifier, reference, split, alone)
         assert predictions.correct.tolist() == expected
         assert predictions.count == Count(correct=sum(expected), total=len(expected))
         counts.add(sum(expected) / len(expected))
     assert len(counts) > 2 and max(counts) > 0 and min(counts) < 1
 
 
+@pytest.mark.parametrize("loaders", [0, 1])
+def test_splits_evaluated_together_are_as_each_alone(loaders: int, reference: Reference, alone: Runtime) -> None:
+    classifier, splits = moved(reference), [s for s in reference.dataset.splits() if s.part != "train"]
+    together = Evaluator(dataclasses.replace(reference, loader_workers=loaders), splits, alone, None)
+    for _ in range(2):  # the loader stays
+        found = together.predict(classifier)
+        assert list(found) == [split.name for split in splits]
+        for split in splits:
+            one = predict(classifier, reference, split, alone)
+            assert torch.equal(found[split.name].correct, one.correct)
+            torch.testing.assert_close(found[split.name].features, one.features)
+
+
 def test_features_are_the_classifiers_own(reference: Reference, alone: Runtime, pixels: torch.Tensor) -> None:
     classifier, split = moved(reference), Split("id", "plain", "val")
-    ours = predict(classifier, reference, split, alone, None).features
+    ours = predict(classifier, reference, split, alone).features
     with torch.no_grad():
         torch.testing.assert_close(ours, F.normalize(classifier.encoder(pixels), dim=-1))
     assert not torch.allclose(ours, reference.features(split), atol=1e-3)
@@ -59,7 +78,7 @@ def test_a_frozen_encoder_uses_the_references_features(
 ) -> None:
     head = moved(reference).head
     probe, split = Classifier(reference.classifier.encoder, head), Split("id", "plain", "val")
-    predictions = predict(probe, reference, split, alone, None)
+    predictions = predict(probe, reference, split, alone)
     with torch.no_grad():
         torch.testing.assert_close(predictions.features, reference.classifier.features(pixels))
     assert predictions.correct.tolist() == naively(probe, reference, split)
@@ -67,8 +86,8 @@ def test_a_frozen_encoder_uses_the_references_features(
 
 def test_bfloat16_changes_the_logits_little(reference: Reference, alone: Runtime) -> None:
     classifier, split = moved(reference), Split("id", "plain", "test")
-    exact = predict(classifier, reference, split, alone, None)
-    rounded = predict(classifier, reference, split, alone, torch.bfloat16)
+    exact = predict(classifier, reference, split, alone)
+    rounded = Evaluator(reference, [split], alone, torch.bfloat16).predict(classifier)[split.name]
     assert rounded.features.dtype == torch.float32
     assert not torch.equal(rounded.features, exact.features)
     torch.testing.assert_close(rounded.features, exact.features, rtol=0, atol=0.03)
@@ -76,7 +95,7 @@ def test_bfloat16_changes_the_logits_little(reference: Reference, alone: Runtime
 
 def test_evaluation_leaves_the_classifier_in_eval_mode_without_gradients(reference: Reference, alone: Runtime) -> None:
     classifier = moved(reference).requires_grad_(True).train()
-    predictions = predict(classifier, reference, Split("ood", "dark", "val"), alone, None)
+    predictions = predict(classifier, reference, Split("ood", "dark", "val"), alone)
     assert not predictions.features.requires_grad
     assert not any(module.training for module in classifier.modules())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ def build(name: str, reference: Reference, seed: int = 0, **overrides: Any) -> T
 
 def run(method: TrainedMethod, runtime: Runtime, settings: Train = SETTINGS, seed: int = 0) -> tuple[Epoch, ...]:
     kept: list[Checkpoint] = []
-    return train(method, settings, seed, method.reference.dataset.splits(), runtime, None, kept.append)
+    return train(method, settings, seed, method.reference.dataset.splits(), runtime, None, kept.append).history
 
 
 def without_times(history: tuple[Epoch, ...]) -> list[dict[str, Any]]:
@@ -63,12 +65,13 @@ def test_stopped_after_any_epoch_and_resumed_it_is_as_if_it_had_not_stopped(
         checkpoint.write(UPath(tmp_path) / f"after-{len(checkpoint.history)}")
 
     whole, splits = build(name, reference), reference.dataset.splits()
-    history = train(whole, SETTINGS, 0, splits, alone, None, keep)
+    history = train(whole, SETTINGS, 0, splits, alone, None, keep).history
     for epochs in range(1, 5):
         start = newest_checkpoint(UPath(tmp_path) / f"after-{epochs}")
         torch.rand(epochs)  # another process has other random numbers behind it
         resumed, kept = build(name, reference), list[int]()
-        again = train(resumed, SETTINGS, 0, splits, alone, start, lambda c, kept=kept: kept.append(len(c.history)))
+        trained = train(resumed, SETTINGS, 0, splits, alone, start, lambda c, kept=kept: kept.append(len(c.history)))
+        again = trained.history
         assert equal(weights(resumed), weights(whole))
         assert without_times(again) == without_times(history)
         assert again[:epochs] == history[:epochs]
@@ -104,6 +107,40 @@ def test_an_epochs_record_says_what_happened(reference: Reference, alone: Runtim
         }
 
 
+@pytest.mark.parametrize(("every", "validated"), [(1, {1, 2, 3, 4, 5}), (2, {2, 4, 5}), (3, {3, 5}), (9, {5})])
+def test_validation_images_are_looked_at_every_few_epochs_and_after_the_last(
+    every: int, validated: set[int], reference: Reference, alone: Runtime
+) -> None:
+    settings = Train(epochs=5, batch_size=20, validate_every=every)
+    method = build("full", reference)
+    history = run(method, alone, settings)
+    assert {epoch.epoch for epoch in history if epoch.validation} == validated
+    assert settings.validations == len(validated)
+    always = build("full", reference)
+    assert run(always, alone, Train(epochs=5, batch_size=20))[-1].validation == history[-1].validation
+    assert equal(weights(method), weights(always))
+
+
+def test_the_last_validation_is_handed_on(reference: Reference, alone: Runtime) -> None:
+    method, kept = build("full", reference), list[Checkpoint]()
+    trained = train(method, SETTINGS, 0, reference.dataset.splits(), alone, None, kept.append)
+    assert {split: own.count for split, own in trained.validation.items()} == trained.history[-1].validation
+    ended = train(build("full", reference), SETTINGS, 0, reference.dataset.splits(), alone, kept[-1], kept.append)
+    assert (ended.history, ended.validation) == (trained.history, {})
+
+
+def test_one_loader_serves_all_epochs_and_one_all_validation(reference: Reference) -> None:
+    """Each has a process here: a new one for each epoch or split would begin with nothing loaded."""
+    seen: set[int | None] = set()
+
+    def look() -> None:
+        seen.update(process.pid for process in multiprocessing.active_children())
+
+    runtime = Runtime(torch.device("cpu"), beat=look)
+    run(build("full", dataclasses.replace(reference, loader_workers=1)), runtime)
+    assert len(seen) == 2
+
+
 def test_it_is_adamw_on_clipped_gradients_and_the_penalty(reference: Reference, alone: Runtime) -> None:
     settings = Train(epochs=2, batch_size=48, warmup_steps=0, clip_grad_norm=0.5, weight_decay=0.2)
     looped = build("l2", reference, strength=0.1)
@@ -113,10 +150,9 @@ def test_it_is_adamw_on_clipped_gradients_and_the_penalty(reference: Reference, 
     parameters, start = list(plain.parameters()), list(reference.classifier.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.2)
     data = reference.augmented(next(s for s in reference.dataset.splits() if s.part == "train"))
-    batches = EpochBatches(48, 48, seed=0, rank=0, world_size=1)
+    batches = iter(EpochBatches(48, 48, seed=0, rank=0, world_size=1, epochs=range(2)))
     for epoch, lr in enumerate((1e-3, 5e-4)):  # the cosine at 0 and half of the way
-        batches.epoch = epoch
-        batch = default_collate([Draws(data, 0)[draw] for draw in next(iter(batches))])
+        batch = default_collate([Draws(data, 0)[draw] for draw in next(batches)])
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
         cross_entropy = torch.nn.functional.cross_entropy(plain.classifier(batch["images"]), batch["labels"])

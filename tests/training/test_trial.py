@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn.modules.module import register_module_forward_pre_hook
 from upath import UPath
 
 from fpray.config.file import check_sweep
@@ -78,6 +79,25 @@ def test_unreadable_images_are_skipped_counted_as_wrong_and_recorded(
     assert record.results["ood/sketch/test"].total == len(images.images(test))
     with np.load(tmp_path / "trials" / "full-000" / "correct.npz") as right:
         assert np.unpackbits(right["ood/sketch/test"])[5] == 0
+
+
+@pytest.mark.parametrize(("method", "again"), [("full", 0), ("lora", 1)])
+def test_the_last_validation_counts_for_the_end_where_the_weights_are_the_same(
+    method: str, again: int, tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    sweep, evaluated = sweep_of(tree, tiny_clip), list[int]()
+
+    def count(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        if isinstance(module, torch.nn.Conv2d) and not module.training:
+            evaluated.append(len(args[0]))
+
+    params = {"lr": 1e-3, "rank": 4, "alpha": 4, "dropout": 0.0, "layers": "attention"} if again else {"lr": 1e-3}
+    run(full(), sweep, tmp_path, alone)  # has the reference's features computed
+    with register_module_forward_pre_hook(count):
+        record = run(full(id="it-000", method=method, params=params), sweep, tmp_path, alone)
+    sizes = {part: sum(c.total for s, c in record.results.items() if s.endswith(part)) for part in ("val", "test")}
+    assert sum(evaluated) == (2 + again) * sizes["val"] + sizes["test"]
+    assert {s: c for s, c in record.results.items() if s.endswith("val")} == record.history[-1].validation
 
 
 def test_a_trial_starts_from_its_own_model(tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime) -> None:

@@ -27,7 +27,7 @@ from fpray.data.folders import IMAGENET_TEMPLATES, position
 from fpray.data.layouts.imagenet import ImageNet, ImageNetOptions
 from fpray.model.classifier import Classifier
 from fpray.model.reference import load_reference
-from fpray.training.evaluate import predict
+from fpray.training.evaluate import Evaluator
 from fpray.training.runtime import Runtime
 from tests.data.imagenet_tree import (
     DEVKIT,
@@ -212,7 +212,8 @@ def test_accuracies_are_those_of_a_loop_over_the_allowed_classes(
             names = {objects[best]} if split.domain == "objectnet" else by_folder[best]
             expected.append(Path(images.name_of(index)).parent.name in names)
             unmasked.append(ranked[0] == best)
-        assert predict(classifier, reference, split, alone, None).correct.tolist() == expected, split.name
+        predictions = Evaluator(reference, [split], alone, None).predict(classifier)[split.name]
+        assert predictions.correct.tolist() == expected, split.name
         masked += unmasked.count(False)
     assert masked > 0  # the mask decided somewhere
 

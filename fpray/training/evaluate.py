@@ -75,5 +75,5 @@ class Evaluator:
         for batch in self._batches:
             self._runtime.beat()
             computed.append(classifier.features(to_device(batch, self._runtime.device)["images"]).float())
-        own = torch.cat(computed).split([len(share) for share in shares])
+        own = torch.split(torch.cat(computed), [len(share) for share in shares])
         return [self._runtime.gather(part, size) for part, size in zip(own, self._sizes, strict=True)]

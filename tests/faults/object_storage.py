@@ -15,14 +15,27 @@ from urllib.parse import urlsplit
 
 KEPT, IGNORED, UNKNOWN = "kept", "ignored", "unknown"
 """What a store does with the conditions of a write."""
-# S3 looks and writes in one step, moto's server in two.
-_ONE_WRITE_AT_A_TIME = threading.Lock()
+# S3 looks and writes in one step, moto in two: on a busy machine both of two conditional writes would be taken.
+MOTO = """
+import threading
+from moto.s3.responses import S3Response
+from moto.server import main
+
+put, one_at_a_time = S3Response.put_object, threading.Lock()
+
+def put_object(self):
+    with one_at_a_time:
+        return put(self)
+
+S3Response.put_object = put_object
+main()
+"""
 
 
 @contextmanager
 def moto() -> Iterator[str]:
     """The address of an S3 API, with one bucket."""
-    command = [sys.executable, "-c", "from moto.server import main; main()", "-p", "0"]
+    command = [sys.executable, "-c", MOTO, "-p", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert server.stdout is not None
@@ -124,10 +137,9 @@ class _Call(BaseHTTPRequestHandler):
         left_out = {"connection", "host"} | ({"if-match", "if-none-match"} & self._ignored())
         headers = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
         connection = http.client.HTTPConnection(self.server.s3, timeout=60)
-        with _ONE_WRITE_AT_A_TIME if self.command == "PUT" else threading.Lock():
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
         connection.close()
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in ("connection", "server")}
         return answer.status, kept, content

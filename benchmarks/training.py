@@ -4,7 +4,9 @@
     python -m benchmarks.training --model ViT-B-16 --gpu            random weights, JPEGs of ImageNet's size, bf16
 
 The bare loop has the same model, batch, precision and optimiser, and takes one preloaded batch again and again: no
-decoding, no augmentation, no checkpoints. Both run in turn in one process, and the ratio is the median of the rounds'.
+decoding, no augmentation, no checkpoints. fpray's loop crops every image, or reads the crops that are kept. They run in
+turn in one process, and the ratios are medians of the rounds'. Loading is timed by itself on JPEGs of ImageNet's size:
+fpray's crops beside open_clip's own transform, in images/s of one core.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -21,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import torch
+from open_clip.transform import image_transform
 from PIL import Image
 from safetensors.torch import save_file
 from torch.utils.data import default_collate
@@ -29,10 +33,12 @@ from upath import UPath
 from fpray.config.file import check_sweep
 from fpray.config.schema import Sweep
 from fpray.data import open_dataset
-from fpray.data.loading import Batch, to_device
+from fpray.data.encoded import ImageFiles
+from fpray.data.loading import Batch, Transformed
 from fpray.methods import METHODS, TrainedMethod
 from fpray.model.classifier import Classifier
 from fpray.model.reference import Reference, load_reference
+from fpray.model.transform import transform_of
 from fpray.training.loop import train
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
@@ -55,6 +61,7 @@ def main() -> None:
     runtime = Runtime(torch.device("cuda" if options.gpu else "cpu"))
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="fpray-training-") as scratch:
+        os.environ["FPRAY_CACHE"] = f"{scratch}/cache"
         sweep = sweep_of(options.model, options.gpu, batch, options.steps, Path(scratch))
         use_tf32(options.gpu)
         dataset = open_dataset(sweep.data)
@@ -63,6 +70,7 @@ def main() -> None:
         print(f"{options.model}, {device}, torch {torch.__version__}, {sweep.train.precision}, batch {batch}\n")
         figures = {"loop": loops(reference, sweep, loaders, options, runtime, UPath(scratch))}
         figures["step"] = steps(reference, sweep, options, runtime)
+        figures["loading"] = loading(Path(scratch), options.rounds)
     print("\n" + json.dumps({"model": options.model, "device": device, "batch": batch} | figures))
 
 
@@ -109,9 +117,9 @@ def new_method(name: str, reference: Reference, sweep: Sweep) -> TrainedMethod:
     return method.train()
 
 
-def preloaded(reference: Reference, size: int, device: torch.device) -> Batch:
+def preloaded(reference: Reference, size: int) -> Batch:
     items = reference.augmented(reference.dataset.splits()[0])
-    return to_device(default_collate([items[i] for i in range(size)]), device)
+    return reference.on_device(default_collate([items[i] for i in range(size)]))
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
@@ -141,32 +149,63 @@ def bare_loop(classifier: Classifier, batch: Batch, sweep: Sweep, steps: int) ->
 def loops(
     reference: Reference, sweep: Sweep, loaders: list[int], options: argparse.Namespace, runtime: Runtime, folder: UPath
 ) -> dict[str, dict[str, float]]:
-    """fpray's loop for full fine-tuning (decode, augment, step, checkpoint) beside the bare loop, in images/s."""
-    batch = preloaded(reference, sweep.train.batch_size, runtime.device)
+    """fpray's loop for full fine-tuning (decode, augment, step, checkpoint) beside the bare loop, in images/s: with
+    crops made anew, and with those that are kept."""
+    batch = preloaded(reference, sweep.train.batch_size)
     split, images = reference.dataset.splits()[0], sweep.train.batch_size * options.steps
     result = {}
     for workers in loaders:
         reference.loader_workers = workers
-        ours, bare = [], []
+        live, kept, bare = [], [], []
         for number in range(options.rounds + 1):
 
-            def fpray_loop() -> None:
+            def fpray_loop(kept_bytes: int) -> None:
+                reference.kept_bytes = kept_bytes
                 method = new_method("full", reference, sweep)
                 train(method, sweep.train, 0, [split], runtime, None, lambda c: c.write(folder / "checkpoint"))
 
             classifier = copy.deepcopy(reference.classifier).requires_grad_(True).train()
             seconds = timed(lambda c=classifier: bare_loop(c, batch, sweep, options.steps), runtime.device)
-            own = timed(fpray_loop, runtime.device)
-            if number:  # the first round warms up
+            own = timed(lambda: fpray_loop(0), runtime.device)
+            by_kept = timed(lambda: fpray_loop(2**33), runtime.device)
+            if number:  # the first round warms up, and keeps the crops
                 bare.append(images / seconds)
-                ours.append(images / own)
-        ratio = statistics.median(o / b for o, b in zip(ours, bare, strict=True))
+                live.append(images / own)
+                kept.append(images / by_kept)
         result[f"{workers} loaders"] = {
-            "fpray": round(statistics.median(ours), 1),
+            "live": round(statistics.median(live), 1),
+            "kept": round(statistics.median(kept), 1),
             "bare": round(statistics.median(bare), 1),
-            "ratio": round(ratio, 3),
+            "live over bare": ratio_of(live, bare),
+            "kept over bare": ratio_of(kept, bare),
+            "time, kept over live": ratio_of(live, kept),
         }
         print(f"whole loop, {workers} loader process(es): {result[f'{workers} loaders']} images/s")
+    return result
+
+
+def ratio_of(one: list[float], other: list[float]) -> float:
+    """The median of the rounds' ratios."""
+    return round(statistics.median(a / b for a, b in zip(one, other, strict=True)), 3)
+
+
+def loading(scratch: Path, rounds: int) -> dict[str, float]:
+    """Batches of training crops of 500 x 375 JPEGs at 224 pixels, by fpray and by open_clip's own transform, in
+    images/s of one core."""
+    root = scratch / "images" if (scratch / "images").exists() else jpegs(scratch / "images", 128)
+    paths = sorted(str(file.relative_to(root)) for file in (root / "a").rglob("*.jpg"))[:128]
+    images = ImageFiles(root, paths, [0] * len(paths))
+    composed = image_transform(224, is_train=True)
+    ours, theirs = Transformed(images, transform_of(composed).crop), lambda i: {"images": composed(images[i])}
+    speeds: dict[str, list[float]] = {"fpray": [], "open_clip": []}
+    for _ in range(rounds + 1):
+        for name, item in (("fpray", ours.__getitem__), ("open_clip", theirs)):
+            started = time.process_time()
+            default_collate([item(index) for index in range(len(paths))])
+            speeds[name].append(len(paths) / (time.process_time() - started))
+    result = {name: round(statistics.median(own[1:]), 1) for name, own in speeds.items()}
+    result["ratio"] = ratio_of(speeds["fpray"][1:], speeds["open_clip"][1:])
+    print(f"loading: {result} images/s of one core")
     return result
 
 
@@ -174,7 +213,7 @@ def steps(
     reference: Reference, sweep: Sweep, options: argparse.Namespace, runtime: Runtime
 ) -> dict[str, dict[str, float]]:
     """Each method's step on a preloaded batch, in ms, beside full fine-tuning's; on a GPU with its peak memory."""
-    batch = preloaded(reference, sweep.train.batch_size, runtime.device)
+    batch = preloaded(reference, sweep.train.batch_size)
     times: dict[str, list[float]] = {name: [] for name in METHODS_TIMED}
     peaks: dict[str, float] = {}
     for number in range(options.rounds + 1):

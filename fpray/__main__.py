@@ -8,6 +8,7 @@ import typer
 
 from fpray import __version__
 from fpray.arguments import OVERRIDES
+from fpray.cache import cache
 from fpray.check import check
 from fpray.init import init
 from fpray.results import delete, list_, optuna, show, status, stop
@@ -42,6 +43,7 @@ app.command()(optuna)
 app.command()(delete)
 app.command()(init)
 app.command()(schema)
+app.command()(cache)
 
 if __name__ == "__main__":
     app(prog_name="fpray")

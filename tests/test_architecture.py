@@ -46,8 +46,9 @@ ROOT_WORDS = {
     "seeds",
     "command",
     "arguments",
+    "kept",
 }
-COMMANDS = {"__main__", "check", "init", "schema"}
+COMMANDS = {"__main__", "cache", "check", "init", "schema"}
 """They stand above all packages."""
 WITHOUT_METHODS_NAMES = ("search.", "training.", "execution.")
 """What runs every method without knowing any."""

@@ -69,6 +69,14 @@ class Resources(Needs):
     stall_seconds: float = Field(1800, gt=0)
     """After how many seconds without a step or an evaluated batch an attempt counts as hung, and is ended."""
 
+    keep_gib: float = Field(50, ge=0)
+    """GiB of cropped images that are kept on each node's disk, so that they are decoded once; 0 for none."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """The same in bytes."""
+        return int(self.keep_gib * 2**30)
+
     def of_method(self, own: Needs | None) -> Resources:
         """The resources of the trials of a method that has some needs of its own."""
         written = {} if own is None else own.model_dump(exclude_unset=True)

@@ -9,6 +9,7 @@ all that is found; `fingerprints` tell this data from others. `recognise` tells 
 
 from fpray.data.base import DataOptions, Dataset, LabelledImages, Split, UnreadableImageError
 from fpray.data.check import problems, quick_check, show_check
+from fpray.data.crops import PIXELS, Crop
 from fpray.data.encoded import ImageFiles
 from fpray.data.fingerprint import Fingerprint, differences, fingerprints
 from fpray.data.folders import Root, Templates
@@ -18,7 +19,9 @@ from fpray.data.recognition import Recognised, recognise
 
 __all__ = [
     "DATASETS",
+    "PIXELS",
     "Batch",
+    "Crop",
     "DataOptions",
     "Dataset",
     "Draws",

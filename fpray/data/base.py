@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from PIL.Image import Image
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from fpray.section import Section
 
@@ -65,6 +66,11 @@ class LabelledImages(ABC):
             UserError: if the split can't be used, for example since too many of its images are unreadable.
         """
 
+    def pixels_of(self, index: int) -> Tensor:
+        """The same as uint8, [3, height, width]. It raises what `self[index]` raises."""
+        pixels: Tensor = pil_to_tensor(self[index])
+        return pixels
+
     def try_one(self, index: int) -> Size | str:
         """The size of an image or, if it can't be decoded, its name and why.
 
@@ -92,6 +98,11 @@ class LabelledImages(ABC):
         """The size of each image's file in bytes, by which another file of the same name is noticed; none for images
         that are no files."""
         return ()
+
+    def stamp(self) -> str | None:
+        """A text that changes with the content of any image, cheaper to find out than that; None if there is none, and
+        then what is computed of the images is never kept for others."""
+        return None
 
     def prefetch(self, indices: Sequence[int]) -> None:  # noqa: B027 - most images need nothing
         """Get images ready that will be asked for next, where many at once are faster than one after another."""

@@ -7,6 +7,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 
@@ -106,19 +107,29 @@ class ImageFiles(EncodedImages):
         return (self.root / self.name_of(index)).read_bytes()
 
     def sizes(self) -> Sequence[int]:
+        return [size for size, _ in self._statuses()]
+
+    def stamp(self) -> str:
+        digest = blake2b(self._paths.tobytes())
+        digest.update(repr(self._statuses()).encode())
+        return f"{type(self).__name__} {digest.hexdigest()}"
+
+    def _statuses(self) -> list[tuple[int, int]]:
+        """The size of each file in bytes, and when it was written."""
         # On a network folder each question takes a while, and a million are to be asked.
         with ThreadPoolExecutor(32) as pool:
-            parts = pool.map(self._sizes, (range(start, start + 1000) for start in range(0, len(self), 1000)))
-            return [size for part in parts for size in part]
+            parts = pool.map(self._some, (range(start, start + 1000) for start in range(0, len(self), 1000)))
+            return [status for part in parts for status in part]
 
-    def _sizes(self, indices: range) -> list[int]:
-        return [self._size(index) for index in indices if index < len(self)]
+    def _some(self, indices: range) -> list[tuple[int, int]]:
+        return [self._status(index) for index in indices if index < len(self)]
 
-    def _size(self, index: int) -> int:
+    def _status(self, index: int) -> tuple[int, int]:
         try:
-            return (self.root / self.name_of(index)).stat().st_size
+            found = (self.root / self.name_of(index)).stat()
         except OSError:
-            return -1  # that it can't be read is told where it is decoded
+            return -1, -1  # that it can't be read is told where it is decoded
+        return found.st_size, found.st_mtime_ns
 
 
 def decode(content: bytes) -> Image.Image:

@@ -8,10 +8,12 @@ from hashlib import blake2b
 from pydantic import BaseModel, ConfigDict, Field
 
 from fpray.data.base import Dataset, LabelledImages
+from fpray.data.crops import PIXELS
 
 
 class Fingerprint(BaseModel):
-    """The number of a split's images, and digests of their names, their sizes in bytes and their labels, in order."""
+    """The number of a split's images, and digests of their names, their sizes in bytes and their labels, in order; and
+    the version of the pixels that they give."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -19,6 +21,7 @@ class Fingerprint(BaseModel):
     names: str
     sizes: str
     labels: str
+    pixels: int = 1
 
 
 def fingerprints(dataset: Dataset) -> dict[str, Fingerprint]:
@@ -54,6 +57,7 @@ def _fingerprint(images: LabelledImages) -> Fingerprint:
         names=_digest(images.name_of(index) for index in range(len(images))),
         sizes=_digest(map(str, images.sizes())),
         labels=_digest(str(int(label)) for label in images.labels),
+        pixels=PIXELS,
     )
 
 

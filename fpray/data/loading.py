@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from fpray.data.base import LabelledImages, UnreadableImageError
+from fpray.data.crops import BLANK, Crop, Crops
 from fpray.seeds import draw_seed, order_seed
 
-Transform: TypeAlias = Callable[[Image.Image], Tensor]
 Draw: TypeAlias = tuple[int, int]
 """An epoch and the index of an image that is drawn in it."""
 Place: TypeAlias = tuple[int, int]
@@ -31,27 +30,41 @@ EVALUATED_AT_ONCE = {"cpu": 128, "cuda": 256}
 class Items(TorchDataset[Batch]):
     """The items of a training epoch: of each image a mapping like `Batch`, without its first dimension."""
 
+    epoch: int = 0
+    """The epoch whose items are asked for."""
+
     @abstractmethod
     def __len__(self) -> int: ...
+
+    def keep(self, limit: int, epochs: int, seed: int) -> None:
+        """Keep on this node's disk what is computed for the items of so many epochs, where that is possible.
+
+        Args:
+            limit: the most bytes that all that is kept may take.
+            seed: decides, with the epoch and the index, the random numbers that an item is made with.
+        """
 
     def prefetch(self, indices: Sequence[int]) -> None:
         """Get items ready that will be asked for next (see `LabelledImages.prefetch`)."""
 
 
 class Transformed(Items):
-    """A split's `images` through a transform, with their `labels`; an unreadable one raises."""
+    """A split's `images`, cropped, with their `labels`; an unreadable one raises."""
 
-    def __init__(self, images: LabelledImages, transform: Transform) -> None:
-        self.images, self.transform = images, transform
+    def __init__(self, images: LabelledImages, crop: Crop) -> None:
+        self.images, self.crops = images, Crops(images, crop)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Batch:
-        return self._item(self.images[index], index)
+        return self._item(self.crops.at(self.epoch, index), index)
 
-    def _item(self, image: Image.Image, index: int) -> Batch:
-        return {"images": self.transform(image), "labels": torch.tensor(int(self.images.labels[index]))}
+    def _item(self, cropped: Tensor, index: int) -> Batch:
+        return {"images": cropped, "labels": torch.tensor(int(self.images.labels[index]))}
+
+    def keep(self, limit: int, epochs: int, seed: int) -> None:
+        self.crops.keep(limit, epochs, seed)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Batch]:
         """A batch: torch's loader asks for it in one."""
@@ -59,7 +72,7 @@ class Transformed(Items):
         return [self[index] for index in indices]
 
     def prefetch(self, indices: Sequence[int]) -> None:
-        self.images.prefetch(indices)
+        self.crops.prefetch(self.epoch, indices)
 
 
 class Blanked(Transformed):
@@ -69,7 +82,7 @@ class Blanked(Transformed):
         try:
             return super().__getitem__(index)
         except UnreadableImageError:
-            return self._item(Image.new("RGB", (64, 64)), index)
+            return self._item(self.crops.crop(BLANK), index)
 
 
 class InTurn(TorchDataset[Batch]):
@@ -100,18 +113,19 @@ class Draws(TorchDataset[Batch]):
         self.items, self.seed = items, seed
 
     def __getitem__(self, draw: Draw) -> Batch:
-        epoch, index = draw
+        self.items.epoch, index = draw
         while True:
             try:
                 with torch.random.fork_rng(devices=[]):
                     # torch.manual_seed would seed the GPUs too, which loader processes must not touch.
-                    torch.default_generator.manual_seed(draw_seed(self.seed, epoch, index))
+                    torch.default_generator.manual_seed(draw_seed(self.seed, self.items.epoch, index))
                     return self.items[index]
             except UnreadableImageError:  # ends: too many of them are another error
                 index = (index + 1) % len(self.items)
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Batch]:
-        """A batch: torch's loader asks for it in one."""
+        """A batch, all of one epoch: torch's loader asks for it in one."""
+        self.items.epoch = draws[0][0]
         self.items.prefetch([index for _, index in draws])
         return [self[draw] for draw in draws]
 
@@ -172,16 +186,22 @@ def _moved(value: Tensor, device: torch.device) -> Tensor:
 
 def in_order(
     splits: Sequence[tuple[LabelledImages, Sequence[int]]],
-    transform: Transform,
+    crop: Crop,
     workers: int,
     device: torch.device,
     batch_size: int | None = None,
+    kept_bytes: int = 0,
 ) -> DataLoader[Batch]:
     """Batches of some images of each split, in the order of the splits and of their indices, for evaluation.
 
     Args:
         batch_size: of a number that suits the device, if it is None. A batch may hold images of two splits.
+        kept_bytes: the most bytes to keep on this node's disk, these images' crops among them.
     """
-    images = InTurn([Blanked(images, transform) for images, _ in splits])
+    items = [Blanked(images, crop) for images, _ in splits]
+    for own in items:
+        own.crops.keep(kept_bytes)
     places = [(number, index) for number, (_, indices) in enumerate(splits) for index in indices]
-    return loader(images, workers, device, batch_size=batch_size or EVALUATED_AT_ONCE[device.type], sampler=places)
+    return loader(
+        InTurn(items), workers, device, batch_size=batch_size or EVALUATED_AT_ONCE[device.type], sampler=places
+    )

@@ -101,6 +101,16 @@ def indexes(addresses: Sequence[str], key: str) -> list[ShardIndex]:
         return list(pool.map(lambda address, place: _index(address, place, key), addresses, places))
 
 
+def stamps(addresses: Sequence[str], key: str) -> list[str]:
+    """A text for each shard that changes with it.
+
+    Raises:
+        Exception: of many kinds, if the storage doesn't answer.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(lambda address: _stamp(*find(address, key)), addresses))
+
+
 def _index(address: str, place: tuple[AbstractFileSystem, str], key: str) -> ShardIndex:
     files, path = place
     try:

@@ -10,9 +10,9 @@ from typing import Any, cast
 import open_clip
 import torch
 from torch import Tensor, nn
-from torchvision.transforms import Compose
 
 from fpray.model.names import EMBEDDED
+from fpray.model.transform import Transform, transform_of
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class LoadedClip:
     clip: nn.Module
     tokenizer: Callable[[list[str]], Tensor]
     """From texts to tokens, [texts, context length]."""
-    augment: Compose
+    augment: Transform
     """The transform of training images."""
-    preprocess: Compose
+    preprocess: Transform
     """The transform of images for evaluation."""
 
     @property
@@ -82,4 +82,7 @@ def load_clip(name: str, pretrained: str | None, device: torch.device) -> Loaded
         # Weights trained with quick-GELU (OpenAI's, MetaCLIP, DFN) need it; open_clip only warns when it is missing.
         force_quick_gelu=bool(tag.get("quick_gelu")),
     )
-    return LoadedClip(name, clip.eval().requires_grad_(False), open_clip.get_tokenizer(source), augment, preprocess)
+    tokenizer = open_clip.get_tokenizer(source)
+    return LoadedClip(
+        name, clip.eval().requires_grad_(False), tokenizer, transform_of(augment), transform_of(preprocess)
+    )

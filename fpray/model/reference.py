@@ -27,16 +27,26 @@ class Reference:
     device: torch.device
     loader_workers: int = 0
     """The number of processes that load images for this one; with 0 it loads them itself."""
+    kept_bytes: int = 0
+    """The most bytes to keep on this node's disk of what is computed once for all trials there."""
     _features: dict[Split, Tensor] = field(default_factory=dict)
 
     def augmented(self, split: Split) -> Items:
-        """The split's images through open_clip's training transform, with labels."""
-        return Transformed(self.dataset.images(split), self.loaded.augment)
+        """The pixels of the split's images, cropped as open_clip does for training, with labels."""
+        return Transformed(self.dataset.images(split), self.loaded.augment.crop)
+
+    def on_device(self, batch: Batch) -> Batch:
+        """A batch on the device, with its `images`, where they are pixels still, as the image tower takes them."""
+        moved = to_device(batch, self.device)
+        if "images" not in moved or moved["images"].dtype != torch.uint8:
+            return moved
+        return {**moved, "images": self.loaded.preprocess.normalised(moved["images"])}
 
     def in_order(self, indices: Mapping[Split, Sequence[int]]) -> DataLoader[Batch]:
-        """Batches of some images of one split after another, through open_clip's evaluation transform."""
+        """Batches of the pixels of some images of one split after another, cropped as open_clip does for evaluation."""
         splits = [(self.dataset.images(split), own) for split, own in indices.items()]
-        return in_order(splits, self.loaded.preprocess, self.loader_workers, self.device)
+        crop = self.loaded.preprocess.crop
+        return in_order(splits, crop, self.loader_workers, self.device, kept_bytes=self.kept_bytes)
 
     @torch.no_grad()
     def features(self, split: Split) -> Tensor:
@@ -46,13 +56,18 @@ class Reference:
             # Never autocast, whatever the caller does: what is kept must not depend on who asked first.
             with torch.autocast(self.device.type, enabled=False):
                 self._features[split] = torch.cat(
-                    [self.classifier.features(to_device(batch, self.device)["images"]).cpu() for batch in batches]
+                    [self.classifier.features(self.on_device(batch)["images"]).cpu() for batch in batches]
                 )
         return self._features[split]
 
 
 def load_reference(
-    name: str, pretrained: str | None, dataset: Dataset, device: torch.device, loader_workers: int = 0
+    name: str,
+    pretrained: str | None,
+    dataset: Dataset,
+    device: torch.device,
+    loader_workers: int = 0,
+    kept_bytes: int = 0,
 ) -> Reference:
     """Load the pre-trained model and make its zero-shot classifier for the dataset's classes."""
     loaded = load_clip(name, pretrained, device)
@@ -60,4 +75,4 @@ def load_reference(
         loaded.clip.to(memory_format=torch.channels_last)
     head = zero_shot_head(loaded, dataset.classes, dataset.templates)
     classifier = Classifier(loaded.visual, head).eval().requires_grad_(False)
-    return Reference(loaded, dataset, classifier, device, loader_workers)
+    return Reference(loaded, dataset, classifier, device, loader_workers, kept_bytes)

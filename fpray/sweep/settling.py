@@ -16,7 +16,7 @@ from pydantic import RootModel, ValidationError
 
 from fpray.config import Models, Sweep, dump_sweep, parse, resolved, todays_defaults, upgraded
 from fpray.console import first_of
-from fpray.data import Fingerprint, differences
+from fpray.data import PIXELS, Fingerprint, differences
 from fpray.errors import UserError
 from fpray.records import Record, SweepFolder, Trial, commit, configuration_id, versions
 from fpray.search import studies
@@ -81,9 +81,14 @@ def require_same_data(found: Mapping[str, Fingerprint], folder: SweepFolder, rec
     """Hold the fingerprints of the data against those that the trials there ran on; keep them where there are none.
 
     Raises:
-        UserError: if trials ran on other data, with what has changed.
+        UserError: if trials ran on other data, with what has changed, or on the pixels of an earlier version.
     """
     known = _recorded_data(folder) if records else None
+    if records and (known is None or any(split.pixels < PIXELS for split in known.values())):
+        raise UserError(
+            f"'{folder.path}' has trials of an earlier fpray, whose images differ from this one's by rounding; it can "
+            "be looked at, and goes on with that version alone: give the sweep another name to run it with this one"
+        )
     if known is None:
         write_whole(folder.data_file, RootModel[dict[str, Fingerprint]](dict(found)).model_dump_json(indent=1).encode())
     elif changed := differences(known, found):

@@ -184,5 +184,4 @@ def first_batch(method: TrainedMethod[Any]) -> Batch:
     """The first 12 items of the training data."""
     data = method.training_data(method.reference.dataset.splits()[0])
     torch.manual_seed(0)
-    batch: Batch = default_collate([data[index] for index in range(12)])
-    return batch
+    return method.reference.on_device(default_collate([data[index] for index in range(12)]))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from fpray.data import Batch, Split, to_device
+from fpray.data import Batch, Split
 from fpray.model import Classifier, Reference
 from fpray.records import Count
 from fpray.training.runtime import Runtime
@@ -74,6 +74,6 @@ class Evaluator:
         computed = []
         for batch in self._batches:
             self._runtime.beat()
-            computed.append(classifier.features(to_device(batch, self._runtime.device)["images"]).float())
+            computed.append(classifier.features(self._reference.on_device(batch)["images"]).float())
         own = torch.split(torch.cat(computed), [len(share) for share in shares])
         return [self._runtime.gather(part, size) for part, size in zip(own, self._sizes, strict=True)]

@@ -67,6 +67,7 @@ def train(
     trained = Trained(() if checkpoint is None else checkpoint.history)
     epochs = range(len(trained.history), settings.epochs)
     data = method.training_data(next(s for s in splits if s.part == "train"))
+    data.keep(method.reference.kept_bytes, settings.epochs, seed)
     batches = EpochBatches(len(data), int(settings.batch_size), seed, runtime.rank, runtime.world_size, epochs)
     stream = iter(loader(Draws(data, seed), method.reference.loader_workers, runtime.device, batch_sampler=batches))
     validation = Evaluator(method.reference, [s for s in splits if s.part == "val"], runtime, settings.autocast)

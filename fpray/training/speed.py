@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import default_collate
 
 from fpray.config import Train
-from fpray.data import Draws, to_device
+from fpray.data import Draws
 from fpray.methods import TrainedMethod
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
@@ -51,7 +51,7 @@ def measured_speed(method: TrainedMethod[Any], train: Train, loaders: int) -> Sp
     @torch.no_grad()
     def evaluate() -> None:
         method.classifier.eval()
-        method.classifier.features(to_device(images, reference.device)["images"])
+        method.classifier.features(reference.on_device(images)["images"])
 
     training, evaluation = _seconds(step) / size, _seconds(evaluate) / size
     if loaders:

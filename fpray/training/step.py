@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fpray.config import Train
-from fpray.data import Batch, to_device
+from fpray.data import Batch
 from fpray.errors import UserError
 from fpray.methods import TrainedMethod
 from fpray.training.optimizer import make_optimizer
@@ -36,7 +36,7 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = self.method.params.lr * lr_factor
         self.optimizer.zero_grad(set_to_none=True)
-        losses = self._backward(to_device(batch, self.runtime.device))
+        losses = self._backward(self.method.reference.on_device(batch))
         self.method.add_penalty()
         if self.settings.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.trained, self.settings.clip_grad_norm)

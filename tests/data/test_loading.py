@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -70,21 +69,23 @@ def test_workers_share_evenly_even_a_batch_larger_than_the_data() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_evaluation_meets_images_in_order(workers: int, reference: Reference) -> None:
     images = reference.dataset.images(reference.dataset.splits()[1])
-    batches = list(in_order([(images, [5, 2, 9, 0, 11])], reference.loaded.preprocess, workers, CPU, batch_size=2))
+    batches = list(in_order([(images, [5, 2, 9, 0, 11])], reference.loaded.preprocess.crop, workers, CPU, batch_size=2))
     assert [len(batch["images"]) for batch in batches] == [2, 2, 1]
     assert torch.cat([batch["labels"] for batch in batches]).tolist() == [images.labels[i] for i in (5, 2, 9, 0, 11)]
-    assert torch.equal(torch.cat([batch["images"] for batch in batches])[2], reference.loaded.preprocess(images[9]))
+    assert torch.equal(
+        torch.cat([batch["images"] for batch in batches])[2], reference.loaded.preprocess.crop(images.pixels_of(9))
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_evaluation_goes_through_one_split_after_another(workers: int, reference: Reference) -> None:
     one, other = (reference.dataset.images(split) for split in reference.dataset.splits()[1:3])
     parts = [(one, range(1, 18, 2)), (other, [3, 0]), (one, []), (other, [4])]
-    batches = list(in_order(parts, reference.loaded.preprocess, workers, CPU, batch_size=4))
+    batches = list(in_order(parts, reference.loaded.preprocess.crop, workers, CPU, batch_size=4))
     labels = [images.labels[index] for images, indices in parts for index in indices]
     assert [len(batch["images"]) for batch in batches] == [4, 4, 4]
     assert torch.cat([batch["labels"] for batch in batches]).tolist() == labels
-    assert torch.equal(batches[2]["images"][1], reference.loaded.preprocess(other[3]))
+    assert torch.equal(batches[2]["images"][1], reference.loaded.preprocess.crop(other.pixels_of(3)))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -128,8 +129,8 @@ def files(folder: Path) -> ImageFiles:
     return ImageFiles(folder, [f"{n:03d}.png" for n in range(200)], [n % 5 for n in range(200)])
 
 
-def brightness(image: Image.Image) -> torch.Tensor:
-    return torch.tensor(float(np.asarray(image).mean()))
+def brightness(pixels: torch.Tensor) -> torch.Tensor:
+    return pixels.float().mean()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -10,7 +10,7 @@ import pytest
 from upath import UPath
 
 from fpray.config.file import read_sweep
-from fpray.data import Fingerprint
+from fpray.data import PIXELS, Fingerprint
 from fpray.errors import UserError
 from fpray.records.folder import SweepFolder
 from fpray.records.record import Record
@@ -125,13 +125,17 @@ def test_nothing_is_told_before_a_trial_ran(tmp_path: Path) -> None:
 
 
 def test_other_data_is_refused(folder: SweepFolder, record_of: Make) -> None:
-    data = {"id/val": Fingerprint(images=3, names="a", sizes="b", labels="c")}
-    other = {"id/val": Fingerprint(images=4, names="a", sizes="b", labels="c")}
+    data = {"id/val": Fingerprint(images=3, names="a", sizes="b", labels="c", pixels=PIXELS)}
+    other = {"id/val": Fingerprint(images=4, names="a", sizes="b", labels="c", pixels=PIXELS)}
     require_same_data(other, folder, [])
     require_same_data(data, folder, [])  # no trial ran on the others
     require_same_data(data, folder, [record_of()])
     with pytest.raises(UserError, match=r"has trials of other data: id/val had 3 images, has 4\. Put it back"):
         require_same_data(other, folder, [record_of()])
+    rounded = {"id/val": data["id/val"].model_copy(update={"pixels": PIXELS - 1})}
+    require_same_data(rounded, folder, [])
+    with pytest.raises(UserError, match=r"trials of an earlier fpray, whose images differ .* by rounding"):
+        require_same_data(data, folder, [record_of()])
     folder.data_file.write_text("{")
     with pytest.raises(UserError, match=r"data\.json' is damaged"):
         require_same_data(data, folder, [record_of()])

@@ -1,15 +1,16 @@
-"""Folders that earlier versions left: today's command goes on with them, and extends them."""
+"""Folders that earlier versions left: their records and files are read, and go on; the command goes on with them too,
+unless their images had other pixels."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+import fpray
 from fpray.config import Sweep, read_sweep
 from fpray.config.file import check_sweep
 from fpray.errors import UserError
@@ -21,13 +22,6 @@ from fpray.testing import make_tiny_clip
 from tests import sweeps
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-
-
-def by_the_command(sweep: Sweep) -> None:
-    assert run_sweep(sweep) == 0
-
-
-RUNS = [sweeps.run_here, pytest.param(by_the_command, marks=pytest.mark.long)]
 
 
 @pytest.fixture
@@ -53,8 +47,7 @@ def records_in(folder: Path, name: str) -> dict[str, Record]:
     return sweeps.records_in(folder / "results" / name)
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_a_sweep_of_format_1_goes_on_and_is_extended(run: Callable[[Sweep], None], earlier: Path) -> None:
+def test_a_sweep_of_format_1_goes_on_and_is_extended(earlier: Path) -> None:
     interrupted = earlier / "results" / "seeds" / "trials" / "l2-000-s0" / "record.json"
     content = json.loads(interrupted.read_text())
     del content["trial"]["model"]  # as records were before a sweep could have several
@@ -65,7 +58,7 @@ def test_a_sweep_of_format_1_goes_on_and_is_extended(run: Callable[[Sweep], None
         ("l2-000-s0", "running", 2),
         ("zero_shot-000-s0", "finished", 0),
     ]
-    run(sweep_of(earlier, "seeds"))
+    sweeps.run_here(sweep_of(earlier, "seeds"))
     after = records_in(earlier, "seeds")
     expected = json.loads((FIXTURES / "format-1" / "seeds-whole.json").read_text())
     assert after.keys() == expected.keys()
@@ -86,16 +79,13 @@ def test_a_sweep_of_format_1_goes_on_and_is_extended(run: Callable[[Sweep], None
 
     longer = yaml.safe_load((earlier / "results" / "seeds" / "sweep.yaml").read_text())["methods"]
     longer |= {"kd": {"trials": 1}, "wise_ft": longer["wise_ft"] | {"trials": 3}}
-    run(sweep_of(earlier, "seeds", methods=longer))
+    sweeps.run_here(sweep_of(earlier, "seeds", methods=longer))
     extended = records_in(earlier, "seeds")
     assert extended.keys() - after.keys() == {f"{name}-s{s}" for name in ("kd-000", "wise_ft-002") for s in (0, 1)}
     assert {trial_id: extended[trial_id] for trial_id in after} == after
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_a_search_over_models_of_format_1_is_complete_and_is_extended(
-    run: Callable[[Sweep], None], earlier: Path
-) -> None:
+def test_a_search_over_models_of_format_1_is_complete_and_is_extended(earlier: Path) -> None:
     before = records_in(earlier, "models")
     assert all("model" not in r.trial.params and "source" not in r.trial.params for r in before.values())
     assert before["wise_ft-000"].trial.sources == ("full-001",)
@@ -108,13 +98,23 @@ def test_a_search_over_models_of_format_1_is_complete_and_is_extended(
 
     methods = yaml.safe_load((earlier / "results" / "models" / "sweep.yaml").read_text())["methods"]
     longer = sweep_of(earlier, "models", methods=methods | {"wise_ft": methods["wise_ft"] | {"trials": 4}})
-    run(longer)
+    sweeps.run_here(longer)
     extended = records_in(earlier, "models")
     assert {trial_id: extended[trial_id] for trial_id in before} == before
     new = [extended[f"wise_ft-00{number}"] for number in (2, 3)]
     for record in new:
         assert record.trial.model == extended[record.trial.sources[0]].trial.model
         assert record.status == "finished"
+
+
+def test_a_sweep_of_other_pixels_is_read_and_not_extended(earlier: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refusal = r"has trials of an earlier fpray, whose images differ from this one's by rounding; .* another name"
+    with pytest.raises(UserError, match=refusal):
+        run_sweep(sweep_of(earlier, "seeds"))
+    assert run_sweep(sweep_of(earlier, "models")) == 0
+    assert "records and report: " in capsys.readouterr().out
+    found = fpray.load(str(earlier / "results" / "models"))
+    assert len(found.frame()) == len(found.records)
 
 
 def test_a_sweep_file_of_format_1_reads_as_todays(earlier: Path, tmp_path: Path) -> None:

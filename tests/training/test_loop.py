@@ -152,7 +152,7 @@ def test_it_is_adamw_on_clipped_gradients_and_the_penalty(reference: Reference, 
     data = reference.augmented(next(s for s in reference.dataset.splits() if s.part == "train"))
     batches = iter(EpochBatches(48, 48, seed=0, rank=0, world_size=1, epochs=range(2)))
     for epoch, lr in enumerate((1e-3, 5e-4)):  # the cosine at 0 and half of the way
-        batch = default_collate([Draws(data, 0)[draw] for draw in next(batches)])
+        batch = reference.on_device(default_collate([Draws(data, 0)[draw] for draw in next(batches)]))
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
         cross_entropy = torch.nn.functional.cross_entropy(plain.classifier(batch["images"]), batch["labels"])

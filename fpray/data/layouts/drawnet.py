@@ -16,9 +16,11 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
+from torch import Tensor
 from upath import UPath
 
 from fpray.data import base
@@ -55,6 +57,12 @@ class DrawnImages(base.LabelledImages):
 
     def __getitem__(self, index: int) -> Image.Image:
         return Image.fromarray(self.pixels[index])
+
+    def stamp(self) -> str:
+        return hashlib.blake2b(self.pixels.tobytes()).hexdigest()
+
+    def pixels_of(self, index: int) -> Tensor:
+        return torch.from_numpy(self.pixels[index]).permute(2, 0, 1)
 
 
 class DrawNetOptions(base.DataOptions):

@@ -10,6 +10,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,7 +26,7 @@ from fpray.data import base
 from fpray.data.base import Part, Split
 from fpray.data.encoded import EncodedImages
 from fpray.data.folders import IMAGENET_TEMPLATES, Classes, Share, Templates, UniqueNames, position
-from fpray.data.shards import ShardIndex, find, indexes
+from fpray.data.shards import ShardIndex, find, indexes, stamps
 from fpray.errors import UserError, message_of
 from fpray.section import Section
 from fpray.storage import from_home
@@ -152,6 +153,11 @@ class ShardImages(EncodedImages):
 
     def sizes(self) -> Sequence[int]:
         return [int(size) for size in self.samples.sizes]
+
+    def stamp(self) -> str:
+        parts = (self.shards, self.samples.offsets, self.samples.sizes)
+        where = blake2b(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+        return "\n".join([where, *self.addresses, *stamps(self.addresses, "data")])
 
     def place_of(self, index: int) -> str:
         """An image's name without the shard's folder, so that it is the same in a copy of the shards."""

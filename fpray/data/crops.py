@@ -1,0 +1,75 @@
+"""A split's images, cropped to a model's size: computed once where this node's disk has room to keep them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import PIL
+import torch
+import torchvision
+from torch import Tensor
+
+from fpray.data.base import LabelledImages
+from fpray.kept import KeptRows, kept_rows
+
+PIXELS = 2
+"""The version of the pixels that a picture gives. In 1 Pillow cropped them; torch's crops differ by rounding, by at
+most 2 of 255 levels."""
+BLANK = torch.zeros(3, 64, 64, dtype=torch.uint8)
+"""A black picture."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """From a picture, uint8 [3, height, width], to one of a model's size, with torch's random numbers if any."""
+
+    steps: Callable[[Tensor], Tensor]
+    text: str
+    """Changes with the steps and all that they do."""
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        return self.steps(pixels)
+
+
+class Crops:
+    """The crops of a split's images, uint8 [3, height, width]: in each epoch others, where they are random."""
+
+    def __init__(self, images: LabelledImages, crop: Crop) -> None:
+        self.images, self.crop = images, crop
+        self._kept: KeptRows | None = None
+
+    def keep(self, limit: int, epochs: int = 1, seed: int | None = None) -> None:
+        """Keep the crops of so many epochs on this node's disk, and use those that are there, if there is room.
+
+        Args:
+            limit: the most bytes that all that is kept may take.
+            seed: decides, with the epoch and the index, the random numbers at each call of `at`; None if there are
+                none.
+        """
+        with torch.random.fork_rng(devices=[]):
+            shape = tuple(self.crop(BLANK).shape)
+        rows = epochs * len(self.images)
+        if rows * math.prod(shape) > limit or (stamp := self.images.stamp()) is None:
+            return
+        drawn = "" if seed is None else f", {epochs} epochs of seed {seed}"
+        what = f"{len(self.images):,} images at {shape[2]} x {shape[1]}{drawn}"
+        versions = f"{PIXELS} {torch.__version__} {torchvision.__version__} {PIL.__version__}"
+        self._kept = kept_rows(what, f"{versions}\n{self.crop.text}\n{stamp}\n{drawn}", rows, shape, np.uint8, limit)
+
+    def at(self, epoch: int, index: int) -> Tensor:
+        """The crop of an image in an epoch. It raises what `LabelledImages.pixels_of` raises."""
+        row = epoch * len(self.images) + index
+        if self._kept is not None and (kept := self._kept.get(row)) is not None:
+            return torch.from_numpy(kept)
+        cropped = self.crop(self.images.pixels_of(index))
+        if self._kept is not None:
+            self._kept.put(row, cropped.numpy())
+        return cropped
+
+    def prefetch(self, epoch: int, indices: Sequence[int]) -> None:
+        """Get the images ready whose crops will be asked for next and are not kept."""
+        start = epoch * len(self.images)
+        self.images.prefetch([i for i in indices if self._kept is None or not self._kept.has(start + i)])

@@ -8,11 +8,9 @@ from dataclasses import replace
 import torch
 from car_ft import CarFT, contexts_of
 from torch.distributions import Categorical, kl_divergence
-from torch.utils.data import default_collate
 
-from fpray.methods import Batch
 from fpray.model import Reference
-from fpray.testing import MethodConformance, Squares, small_reference
+from fpray.testing import MethodConformance, Squares, first_batch, small_reference
 
 
 class TestCarFT(MethodConformance):
@@ -35,15 +33,10 @@ def moved(reference: Reference) -> CarFT:
     return method.eval()
 
 
-def batch_of(method: CarFT) -> Batch:
-    data = method.training_data(method.reference.dataset.splits()[0])
-    return default_collate([data[index] for index in range(8)])
-
-
 def test_the_divergence_is_the_formula() -> None:
     reference = small_reference()
     method = moved(reference)
-    batch = batch_of(method)
+    batch = first_batch(method)
     contexts = contexts_of(reference)
     assert contexts.shape == (2, 16)  # two templates
     torch.testing.assert_close(contexts.norm(dim=-1), torch.full((2,), 20.0))  # the tiny CLIP's scale
@@ -58,9 +51,9 @@ def test_the_divergence_is_the_formula() -> None:
 
 def test_there_is_nothing_to_keep_at_the_reference() -> None:
     method = CarFT.make({"lr": 1e-3, "strength": 1.0}, small_reference()).eval()
-    torch.testing.assert_close(method(batch_of(method))["context"].detach(), torch.tensor(0.0), rtol=0, atol=1e-6)
+    torch.testing.assert_close(method(first_batch(method))["context"].detach(), torch.tensor(0.0), rtol=0, atol=1e-6)
 
 
 def test_there_is_nothing_to_keep_with_one_template() -> None:
     method = moved(replace(small_reference(), dataset=OneTemplate()))
-    assert method(batch_of(method))["context"] == 0
+    assert method(first_batch(method))["context"] == 0

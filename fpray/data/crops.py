@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import PIL
@@ -18,6 +19,8 @@ from fpray.kept import KeptRows, kept_rows
 PIXELS = 2
 """The version of the pixels that a picture gives. In 1 Pillow cropped them; torch's crops differ by rounding, by at
 most 2 of 255 levels."""
+_STAMPS: WeakKeyDictionary[LabelledImages, str | None] = WeakKeyDictionary()
+"""The stamps that this process has asked for: of a million files that takes a while."""
 BLANK = torch.zeros(3, 64, 64, dtype=torch.uint8)
 """A black picture."""
 
@@ -52,12 +55,19 @@ class Crops:
         with torch.random.fork_rng(devices=[]):
             shape = tuple(self.crop(BLANK).shape)
         rows = epochs * len(self.images)
-        if rows * math.prod(shape) > limit or (stamp := self.images.stamp()) is None:
+        if rows * math.prod(shape) > limit or (source := self.source(epochs, seed)) is None:
             return
-        drawn = "" if seed is None else f", {epochs} epochs of seed {seed}"
-        what = f"{len(self.images):,} images at {shape[2]} x {shape[1]}{drawn}"
+        what = f"{len(self.images):,} images at {shape[2]} x {shape[1]}{_drawn(epochs, seed)}"
+        self._kept = kept_rows(what, source, rows, shape, np.uint8, limit)
+
+    def source(self, epochs: int = 1, seed: int | None = None) -> str | None:
+        """A text that changes with all that decides the crops of so many epochs; None if there is none."""
+        if self.images not in _STAMPS:
+            _STAMPS[self.images] = self.images.stamp()
+        if (stamp := _STAMPS[self.images]) is None:
+            return None
         versions = f"{PIXELS} {torch.__version__} {torchvision.__version__} {PIL.__version__}"
-        self._kept = kept_rows(what, f"{versions}\n{self.crop.text}\n{stamp}\n{drawn}", rows, shape, np.uint8, limit)
+        return f"{versions}\n{self.crop.text}\n{stamp}\n{_drawn(epochs, seed)}"
 
     def at(self, epoch: int, index: int) -> Tensor:
         """The crop of an image in an epoch. It raises what `LabelledImages.pixels_of` raises."""
@@ -73,3 +83,7 @@ class Crops:
         """Get the images ready whose crops will be asked for next and are not kept."""
         start = epoch * len(self.images)
         self.images.prefetch([i for i in indices if self._kept is None or not self._kept.has(start + i)])
+
+
+def _drawn(epochs: int, seed: int | None) -> str:
+    return "" if seed is None else f", {epochs} epochs of seed {seed}"

@@ -44,6 +44,11 @@ class Items(TorchDataset[Batch]):
             seed: decides, with the epoch and the index, the random numbers that an item is made with.
         """
 
+    def source(self, epochs: int, seed: int) -> str | None:
+        """A text that changes with all that decides the images of so many epochs' items, where they are decided by
+        seed, epoch and index alone; else None, and then nothing that is computed of them is kept."""
+        return None
+
     def prefetch(self, indices: Sequence[int]) -> None:
         """Get items ready that will be asked for next (see `LabelledImages.prefetch`)."""
 
@@ -65,6 +70,9 @@ class Transformed(Items):
 
     def keep(self, limit: int, epochs: int, seed: int) -> None:
         self.crops.keep(limit, epochs, seed)
+
+    def source(self, epochs: int, seed: int) -> str | None:
+        return self.crops.source(epochs, seed)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Batch]:
         """A batch: torch's loader asks for it in one."""
@@ -106,20 +114,30 @@ class Draws(TorchDataset[Batch]):
     """Training items by draw. An unreadable one is skipped: the next takes its place, so batches keep their size.
 
     Each draw augments with random numbers of its own, made of seed, epoch and index: they don't depend on which
-    process loads it, nor on what was loaded before.
+    process loads it, nor on what was loaded before. Items get their place among all draws, `draws`.
     """
 
-    def __init__(self, items: Items, seed: int) -> None:
-        self.items, self.seed = items, seed
+    def __init__(self, items: Items, seed: int, epochs: int = 1) -> None:
+        self.items, self.seed, self.epochs = items, seed, epochs
+
+    @property
+    def rows(self) -> int:
+        """The number of all draws."""
+        return self.epochs * len(self.items)
+
+    def source(self) -> str | None:
+        """See `Items.source`."""
+        return self.items.source(self.epochs, self.seed)
 
     def __getitem__(self, draw: Draw) -> Batch:
         self.items.epoch, index = draw
+        row = self.items.epoch * len(self.items) + index
         while True:
             try:
                 with torch.random.fork_rng(devices=[]):
                     # torch.manual_seed would seed the GPUs too, which loader processes must not touch.
                     torch.default_generator.manual_seed(draw_seed(self.seed, self.items.epoch, index))
-                    return self.items[index]
+                    return {**self.items[index], "draws": torch.tensor(row)}
             except UnreadableImageError:  # ends: too many of them are another error
                 index = (index + 1) % len(self.items)
 
@@ -174,8 +192,9 @@ def loader(images: TorchDataset[Any], workers: int, device: torch.device, **batc
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """A batch on the device: copied while the device works, and images there with channels last, which is faster."""
-    return {name: _moved(value, device) for name, value in batch.items()}
+    """A batch on the device: copied while the device works, and images there with channels last, which is faster. What
+    says which draws they are stays: it is read here."""
+    return {name: value if name == "draws" else _moved(value, device) for name, value in batch.items()}
 
 
 def _moved(value: Tensor, device: torch.device) -> Tensor:

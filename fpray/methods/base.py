@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Generic, Self, TypeVar, cast
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -128,6 +129,23 @@ class TrainedMethod(Method[T]):
         More keys may be added; each value of a batch has the images along its first dimension.
         """
         return self.reference.augmented(split)
+
+    def fixed(self, batch: Batch) -> Tensor | None:
+        """What the losses need of each image that neither training nor a hyperparameter changes, [batch, ...], such as
+        the reference's features; by default nothing. It is computed once for all trials that draw the same images.
+
+        Args:
+            batch: what `forward` gets.
+        """
+        return None
+
+    @torch.no_grad()
+    def fixed_of(self, batch: Batch) -> Tensor:
+        """What is fixed of a batch's images, for `forward`: as another trial has computed it, or computed now."""
+        known = batch["fixed"] if "fixed" in batch else self.fixed(batch)
+        if known is None:
+            raise TypeError(f"the method '{self.name}' has nothing fixed; write fixed()")
+        return known
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
         """Named losses of one batch; their sum is what is minimised (plus the penalty, see `add_penalty`).

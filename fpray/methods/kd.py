@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -39,12 +38,15 @@ class KD(TrainedMethod[KDParams]):
     name = "kd"
     Params = KDParams
 
+    def fixed(self, batch: Batch) -> Tensor:
+        """The reference's features, [batch, embed_dim]."""
+        return self.reference.classifier.features(batch["images"])
+
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
         features = self.classifier.features(batch["images"])
         logits = self.classifier.head(features)
-        with torch.no_grad():
-            known_features = self.reference.classifier.features(batch["images"])
-            known_logits = self.reference.classifier.head(known_features)
+        known_features = self.fixed_of(batch)
+        known_logits = self.reference.classifier.head(known_features)
         if self.params.form == "kl":
             distance = kl(logits, known_logits, self.params.temperature)
         elif self.params.form == "mse_logits":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -30,6 +32,14 @@ class Reference:
     kept_bytes: int = 0
     """The most bytes to keep on this node's disk of what is computed once for all trials there."""
     _features: dict[Split, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """A text that changes with any weight of the model."""
+        digest = hashlib.blake2b(self.loaded.name.encode())
+        for value in self.classifier.state_dict().values():
+            digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     def augmented(self, split: Split) -> Items:
         """The pixels of the split's images, cropped as open_clip does for training, with labels."""

@@ -22,15 +22,18 @@ with contextlib.suppress(ModuleNotFoundError):  # benchmarks use the small data 
 
 if TYPE_CHECKING:
     from fpray.testing.layouts import LayoutConformance
-    from fpray.testing.methods import MethodConformance
+    from fpray.testing.methods import MethodConformance, first_batch
 
-__getattr__ = attach(__name__, {"LayoutConformance": "layouts", "MethodConformance": "methods"})
+__getattr__ = attach(
+    __name__, {"LayoutConformance": "layouts", "MethodConformance": "methods", "first_batch": "methods"}
+)
 
 __all__ = [
     "TINY",
     "LayoutConformance",
     "MethodConformance",
     "Squares",
+    "first_batch",
     "make_tiny_clip",
     "registered",
     "scripted",

@@ -134,6 +134,9 @@ class MethodConformance:
         method, _ = self.trained(reference)
         for key, parameter in method.named_parameters():
             assert torch.equal(parameter, before[key]) is not parameter.requires_grad, key
+        with torch.no_grad():
+            first, now = (own.fixed(first_batch(own)) for own in (self.build(reference).eval(), method.eval()))
+        assert (first is None and now is None) or torch.equal(first, now), "what is fixed has changed"
 
     def test_the_loss_falls(self, reference: Reference) -> None:
         _, history = self.trained(reference, lr=self.quick())
@@ -181,7 +184,7 @@ TESTS_OF_TRAINING = (
 
 
 def first_batch(method: TrainedMethod[Any]) -> Batch:
-    """The first 12 items of the training data."""
+    """The first 12 items of the method's training data, as its losses take them."""
     data = method.training_data(method.reference.dataset.splits()[0])
     torch.manual_seed(0)
     return method.reference.on_device(default_collate([data[index] for index in range(12)]))

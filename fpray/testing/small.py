@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -46,6 +47,9 @@ class SquareImages(LabelledImages):
 
     def __getitem__(self, index: int) -> Image.Image:
         return Image.fromarray(self.pixels[index])
+
+    def stamp(self) -> str:
+        return blake2b(self.pixels.tobytes()).hexdigest()
 
 
 class Squares(Dataset):

@@ -19,6 +19,7 @@ from fpray.records import Epoch
 from fpray.seeds import epoch_seed
 from fpray.training.checkpoint import Checkpoint
 from fpray.training.evaluate import Evaluator, Predictions
+from fpray.training.fixed import fixed_for
 from fpray.training.optimizer import lr_factor
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
@@ -69,9 +70,10 @@ def train(
     data = method.training_data(next(s for s in splits if s.part == "train"))
     data.keep(method.reference.kept_bytes, settings.epochs, seed)
     batches = EpochBatches(len(data), int(settings.batch_size), seed, runtime.rank, runtime.world_size, epochs)
-    stream = iter(loader(Draws(data, seed), method.reference.loader_workers, runtime.device, batch_sampler=batches))
+    draws = Draws(data, seed, settings.epochs)
+    stream = iter(loader(draws, method.reference.loader_workers, runtime.device, batch_sampler=batches))
     validation = Evaluator(method.reference, [s for s in splits if s.part == "val"], runtime, settings.autocast)
-    stepper = Stepper(method, settings, runtime)
+    stepper = Stepper(method, settings, runtime, fixed_for(method, draws, settings, runtime))
     if checkpoint is not None:
         checkpoint.restore(method, stepper.optimizer)
     for epoch in epochs:

@@ -12,6 +12,7 @@ from fpray.config import Train
 from fpray.data import Batch
 from fpray.errors import UserError
 from fpray.methods import TrainedMethod
+from fpray.training.fixed import Fixed
 from fpray.training.optimizer import make_optimizer
 from fpray.training.runtime import Runtime
 
@@ -19,8 +20,14 @@ from fpray.training.runtime import Runtime
 class Stepper:
     """A method with its optimiser, ready to take steps on this worker's share of each batch."""
 
-    def __init__(self, method: TrainedMethod[Any], settings: Train, runtime: Runtime) -> None:
-        self.method, self.settings, self.runtime = method, settings, runtime
+    def __init__(
+        self, method: TrainedMethod[Any], settings: Train, runtime: Runtime, fixed: Fixed | None = None
+    ) -> None:
+        """
+        Args:
+            fixed: knows what the method has fixed of the images; without it, the method computes that in each step.
+        """
+        self.method, self.settings, self.runtime, self._fixed = method, settings, runtime, fixed
         self.trained = [p for p in method.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(self.trained, method.params.lr, settings)
         if settings.compile and any(p.requires_grad for p in method.classifier.encoder.parameters()):
@@ -52,7 +59,7 @@ class Stepper:
             share = size_of(part) / size_of(batch)
             with self.runtime.averaging(self._losses_of, now=number == len(parts)):
                 with torch.autocast(self.runtime.device.type, autocast, enabled=autocast is not None):
-                    losses = self._losses_of(part)
+                    losses = self._losses_of(part if self._fixed is None else self._fixed.added_to(part))
                 _require_losses(losses, self.method.name)
                 (share * sum(losses.values())).backward()
             for name, loss in losses.items():

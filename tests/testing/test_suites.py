@@ -69,6 +69,13 @@ class Stuck(Wrong):
         self.classifier.load_state_dict(self.reference.classifier.state_dict())
 
 
+class FixedThatIsNot(Wrong):
+    name = "fixed_that_is_not"
+
+    def fixed(self, batch: Batch) -> Tensor:
+        return self.classifier.features(batch["images"])
+
+
 class LeavingAnother(Wrong):
     name = "leaving_another"
 
@@ -90,6 +97,7 @@ def suite_of(kind: type[Method[Any]]) -> Any:
         (SummedDistance, "test_losses_are_means_over_images"),
         (Unreached, "test_losses_are_finite_scalars_and_reach_every_trained_weight"),
         (Meddling, "test_training_changes_what_is_declared_and_nothing_else"),
+        (FixedThatIsNot, "test_training_changes_what_is_declared_and_nothing_else"),
         (Stuck, "test_the_loss_falls"),
     ],
 )

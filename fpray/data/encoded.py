@@ -138,15 +138,15 @@ def decode(content: bytes) -> Image.Image:
     Raises:
         Exception: of nearly any kind, if it can't be decoded.
     """
-    file = Image.open(BytesIO(content))
-    file.load()
-    image = ImageOps.exif_transpose(file)
+    image: Image.Image = Image.open(BytesIO(content))
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I"):  # 16-bit grey: PIL's own conversion cuts off all above 255
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def readable(name: str) -> str:

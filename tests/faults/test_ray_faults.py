@@ -71,11 +71,15 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 """What a line of the log begins with."""
 
 
-def assert_lost(code: int | None, said: str) -> None:
-    """The command has ended with one sentence, of its own."""
+def assert_lost(code: int | None, said: str, but: str = "fpray: Ray's ") -> None:
+    """The command has ended with one sentence, of its own.
+
+    Args:
+        but: what it may begin with instead of which of Ray's processes died.
+    """
     assert code == 75, said
     (sentence,) = [line for line in said.splitlines() if not STAMP.match(line)]
-    assert sentence.startswith("fpray: Ray's ") and sentence.endswith(GOES_ON)
+    assert sentence.startswith(("fpray: Ray's ", but)) and sentence.endswith(GOES_ON)
 
 
 def assert_nothing_failed(file: Path) -> None:
@@ -105,7 +109,8 @@ def test_one_dies_while_ray_starts(sweep_file: Callable[..., Path], undisturbed:
         return code, said
 
     for role in VITAL:
-        assert_lost(*command(role))
+        # On a busy machine the start is given up before it is known who died.
+        assert_lost(*command(role), but="fpray: Ray didn't start in time on this machine")
         assert records(file) == {}
     code, said = command(*IDLE)
     assert code == 0, said

@@ -38,7 +38,7 @@ class Reference:
         """A text that changes with any weight of the model."""
         digest = hashlib.blake2b(self.loaded.name.encode())
         for value in self.classifier.state_dict().values():
-            digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def augmented(self, split: Split) -> Items:

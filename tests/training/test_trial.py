@@ -15,6 +15,7 @@ from upath import UPath
 from fpray.config.file import check_sweep
 from fpray.config.schema import Sweep
 from fpray.data.layouts.domains import Domains
+from fpray.kept import kept_files
 from fpray.methods import Batch
 from fpray.model.names import Model
 from fpray.records import Record, SweepFolder, Trial
@@ -98,6 +99,23 @@ def test_the_last_validation_counts_for_the_end_where_the_weights_are_the_same(
     sizes = {part: sum(c.total for s, c in record.results.items() if s.endswith(part)) for part in ("val", "test")}
     assert sum(evaluated) == (2 + again) * sizes["val"] + sizes["test"]
     assert {s: c for s, c in record.results.items() if s.endswith("val")} == record.history[-1].validation
+
+
+@pytest.mark.parametrize("method", ["full", "kd", "linear_probe"])
+def test_a_trial_is_the_same_to_the_bit_with_and_without_what_is_kept(
+    method: str, tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FPRAY_CACHE", str(tmp_path / "cache"))
+    params = {"lr": 1e-3} | ({"strength": 1.0, "form": "kl", "temperature": 1.0} if method == "kd" else {})
+    trial, left = full(id="it-000", method=method, params=params), []
+    for name, gib in (("without", 0), ("first", 1), ("second", 1)):
+        sweep = sweep_of(tree, tiny_clip, resources={"keep_gib": gib})
+        record = run(trial, sweep, tmp_path / name, alone)
+        weights = (tmp_path / name / "trials" / "it-000" / "weights.safetensors").read_bytes()
+        history = [(epoch.losses, epoch.validation) for epoch in record.history]
+        left.append((weights, history, record.results, record.movement, record.unreadable))
+        assert bool(kept_files()) == (name != "without")
+    assert left[0] == left[1] == left[2]
 
 
 def test_a_trial_starts_from_its_own_model(tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime) -> None:

@@ -101,7 +101,8 @@ class LabelledImages(ABC):
 
     def stamp(self) -> str | None:
         """A text that changes with the content of any image, cheaper to find out than that; None if there is none, and
-        then what is computed of the images is never kept for others."""
+        then what is computed of the images is never kept for others. A class that extends another has none of its own,
+        unless it says so: its images may be others, and others again tomorrow."""
         return None
 
     def prefetch(self, indices: Sequence[int]) -> None:  # noqa: B027 - most images need nothing

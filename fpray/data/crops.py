@@ -63,7 +63,7 @@ class Crops:
     def source(self, epochs: int = 1, seed: int | None = None) -> str | None:
         """A text that changes with all that decides the crops of so many epochs; None if there is none."""
         if self.images not in _STAMPS:
-            _STAMPS[self.images] = self.images.stamp()
+            _STAMPS[self.images] = self.images.stamp() if "stamp" in vars(type(self.images)) else None
         if (stamp := _STAMPS[self.images]) is None:
             return None
         versions = f"{PIXELS} {torch.__version__} {torchvision.__version__} {PIL.__version__}"

@@ -112,7 +112,7 @@ class ImageFiles(EncodedImages):
     def stamp(self) -> str:
         digest = blake2b(self._paths.tobytes())
         digest.update(repr(self._statuses()).encode())
-        return f"{type(self).__name__} {digest.hexdigest()}"
+        return digest.hexdigest()
 
     def _statuses(self) -> list[tuple[int, int]]:
         """The size of each file in bytes, and when it was written."""

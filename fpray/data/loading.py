@@ -72,7 +72,8 @@ class Transformed(Items):
         self.crops.keep(limit, epochs, seed)
 
     def source(self, epochs: int, seed: int) -> str | None:
-        return self.crops.source(epochs, seed)
+        # What extends this class may do anything with the crops, and something else tomorrow.
+        return self.crops.source(epochs, seed) if type(self) is Transformed else None
 
     def __getitems__(self, indices: Sequence[int]) -> list[Batch]:
         """A batch: torch's loader asks for it in one."""

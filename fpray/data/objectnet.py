@@ -24,6 +24,9 @@ _Content = TypeVar("_Content")
 class BorderlessImages(ImageFiles):
     """ObjectNet's images, with their borders cut off."""
 
+    def stamp(self) -> str:
+        return f"without {BORDER} pixels of border {super().stamp()}"
+
     def decoded(self, index: int) -> Image.Image:
         image = super().decoded(index)
         if min(image.size) <= 2 * BORDER:

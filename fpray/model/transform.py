@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import open_clip
 import torch
 from open_clip.transform import MaybeConvertMode, MaybeToTensor
 from PIL import Image
@@ -65,4 +66,4 @@ def transform_of(composed: Compose) -> Transform:
         raise TypeError(f"{composed} does not end with the mean and deviation of the pixels")
     crops = [FASTER.get(type(step), by_pillow)(step) for step in steps if not isinstance(step, CONVERSIONS)]
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (normalise.mean, normalise.std))
-    return Transform(Crop(Compose(crops), str(composed)), mean, std)
+    return Transform(Crop(Compose(crops), f"open_clip {open_clip.__version__} {composed}"), mean, std)

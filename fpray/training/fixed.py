@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fpray import __version__
 from fpray.config import Train
 from fpray.data import Batch, Draws
 from fpray.kept import KeptRows, kept_rows
@@ -53,10 +54,13 @@ class Fixed:
 
     def _file(self, shape: tuple[int, ...]) -> KeptRows | None:
         train, reference = self._train, self._method.reference
-        if (drawn := self._draws.source()) is None:
+        # A method of one's own may be another one tomorrow, under the same name.
+        if not type(self._method).fixed.__module__.startswith("fpray.") or (drawn := self._draws.source()) is None:
             return None
         batches = (train.batch_size, train.accumulate, train.precision, self._runtime.world_size)
-        source = f"{drawn}\n{self._method.name}\n{reference.digest}\n{batches} {self._runtime.device_name}"
+        source = (
+            f"{drawn}\n{__version__} {self._method.name}\n{reference.digest}\n{batches} {self._runtime.device_name}"
+        )
         what = f"{self._method.name}'s fixed part of {self._draws.rows:,} draws"
         return kept_rows(what, source, self._draws.rows, shape, np.float32, reference.kept_bytes)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from fpray.data.crops import Crop, Crops
@@ -35,13 +35,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Counted(ImageFiles):
-    """Says how often an image was decoded."""
+    """Says how often an image was read."""
 
-    decoded_so_far = 0
+    read_so_far = 0
 
-    def decoded(self, index: int) -> Tensor:
-        self.decoded_so_far += 1
-        return super().decoded(index)
+    def read(self, index: int) -> bytes:
+        self.read_so_far += 1
+        return super().read(index)
+
+    def stamp(self) -> str | None:
+        return super().stamp()
 
 
 def images_in(folder: Path, count: int = 120) -> Counted:
@@ -76,7 +79,7 @@ def test_evaluation_is_the_same_with_and_without(workers: int, folder: Path) -> 
     assert torch.equal(evaluated(images_in(folder), workers=workers), plain)
     again = images_in(folder)
     assert torch.equal(evaluated(again), plain)
-    assert again.decoded_so_far == 1, "the unreadable one alone is tried again"
+    assert again.read_so_far == 1, "the unreadable one alone is tried again"
     assert again.unreadable.nonzero().flatten().tolist() == [5]
 
 
@@ -87,7 +90,7 @@ def test_draws_are_the_same_with_and_without(workers: int, folder: Path) -> None
     assert torch.equal(drawn(images_in(folder), workers=workers), plain)
     again = images_in(folder)
     assert torch.equal(drawn(again), plain)
-    assert again.decoded_so_far == 2, "the unreadable one alone is tried again, in each epoch"
+    assert again.read_so_far == 2, "the unreadable one alone is tried again, in each epoch"
     assert not torch.equal(drawn(images_in(folder), seed=4), plain)
 
 
@@ -110,3 +113,24 @@ def test_another_crop_is_another_one(folder: Path) -> None:
 def test_what_is_larger_than_the_limit_is_not_kept(folder: Path) -> None:
     evaluated(images_in(folder), kept_bytes=120 * 3 * 16 * 16 - 1)
     assert kept_files() == []
+
+
+class Own(ImageFiles):
+    """As in a plug-in: what it does with an image may be something else after an edit, and its files the same."""
+
+    def decoded(self, index: int) -> Image.Image:
+        return ImageOps.invert(super().decoded(index))
+
+
+def test_images_of_a_class_of_ones_own_are_not_kept(folder: Path) -> None:
+    names = [f"{number}.png" for number in range(120)]
+    evaluated(Own(folder, names, [0] * 120))
+    assert kept_files() == []
+
+
+def test_items_of_a_class_of_ones_own_say_no_source(folder: Path) -> None:
+    class Noisy(Transformed):
+        pass
+
+    assert Transformed(images_in(folder), SHIFTED).source(2, seed=0) is not None
+    assert Noisy(images_in(folder), SHIFTED).source(2, seed=0) is None

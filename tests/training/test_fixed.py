@@ -14,6 +14,7 @@ from fpray.config.schema import Train
 from fpray.data import Batch, Draws
 from fpray.kept import kept_files
 from fpray.methods import METHODS
+from fpray.methods.kd import KD
 from fpray.model.reference import Reference
 from fpray.training.fixed import fixed_for
 from fpray.training.loop import train
@@ -104,4 +105,20 @@ def test_images_that_more_than_the_draw_decides_are_not_kept(reference: Referenc
     assert fixed is not None
     batch: Batch = {"images": torch.zeros(2, 3, 32, 32), "labels": torch.zeros(2), "draws": torch.tensor([3, 4])}
     assert torch.equal(fixed.added_to(batch)["fixed"], reference.classifier.features(batch["images"]))
+    assert features_kept() == 0
+
+
+def test_a_method_of_ones_own_computes_each_time(reference: Reference, alone: Runtime) -> None:
+    """It may be another one tomorrow, under the same name."""
+
+    class Own(KD):
+        def fixed(self, batch: Batch) -> Tensor:
+            return 2 * super().fixed(batch)
+
+    own = dataclasses.replace(reference, kept_bytes=2**24)
+    method = Own.make({"lr": 1e-3, "strength": 0.5, "form": "kl", "temperature": 1.0}, own)
+    fixed = fixed_for(method, Draws(reference.augmented(reference.dataset.splits()[0]), 0, 3), SETTINGS, alone)
+    assert fixed is not None
+    batch: Batch = {"images": torch.zeros(2, 3, 32, 32), "labels": torch.zeros(2), "draws": torch.tensor([3, 4])}
+    assert torch.equal(fixed.added_to(batch)["fixed"], 2 * reference.classifier.features(batch["images"]))
     assert features_kept() == 0

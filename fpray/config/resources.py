@@ -69,8 +69,9 @@ class Resources(Needs):
     stall_seconds: float = Field(1800, gt=0)
     """After how many seconds without a step or an evaluated batch an attempt counts as hung, and is ended."""
 
-    keep_gib: float = Field(50, ge=0)
-    """GiB of cropped images that are kept on each node's disk, so that they are decoded once; 0 for none."""
+    keep_gib: float = Field(100, ge=0)
+    """GiB of cropped images, and of the reference's features for KD, that are kept on each node's disk for all trials
+    there; 0 for none."""
 
     @property
     def kept_bytes(self) -> int:

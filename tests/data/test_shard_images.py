@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count, islice
@@ -123,3 +124,15 @@ def test_images_that_lie_in_two_kinds_of_storage_make_one_split(tmp_path: Path) 
     images = train_images(shards[0], address)
     images.prefetch([5, 0, 4])
     assert [images.read(i) for i in range(6)] == [encoded(n) for n in range(6)]
+
+
+def test_the_stamp_changes_with_a_shard_and_is_none_where_it_can_not_be_asked(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path, "b", range(6), 3)
+    before = train_images(*shards).stamp()
+    assert before is not None and train_images(*shards).stamp() == before
+    assert train_images(shards[0]).stamp() not in (None, before)
+    images = train_images(*shards)
+    os.utime(shards[1], (1000, 1000))
+    assert images.stamp() not in (None, before)
+    Path(shards[1]).unlink()
+    assert images.stamp() is None

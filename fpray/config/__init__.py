@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from fpray.config.page import sweep_page
     from fpray.config.plugins import Plugin
     from fpray.config.resources import Needs, Resources
-    from fpray.config.schema import PackedSettings, Search, Sweep, Train, TrialSettings
+    from fpray.config.schema import PackedSettings, Search, Sweep, TrialSettings
     from fpray.config.starting import example_file, name_for, starting_file
     from fpray.config.text import default_file, parse, read_content, upgraded
+    from fpray.config.train import Train
 
 __getattr__ = attach(
     __name__,
@@ -48,7 +49,7 @@ __getattr__ = attach(
         "PackedSettings": "schema",
         "Search": "schema",
         "Sweep": "schema",
-        "Train": "schema",
+        "Train": "train",
         "TrialSettings": "schema",
         "example_file": "starting",
         "name_for": "starting",

@@ -8,7 +8,8 @@ import pytest
 from pydantic import Field
 
 from fpray.config.page import sweep_page
-from fpray.config.schema import Resources, Search, Sweep, Tracking, Train
+from fpray.config.schema import Resources, Search, Sweep, Tracking
+from fpray.config.train import Train
 from fpray.data import DATASETS
 from fpray.methods import METHODS, TrainedMethod, TrainedParams
 from fpray.section import Section

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from upath import UPath
 
 from fpray.config.file import check_sweep
-from fpray.config.schema import Sweep, Train
+from fpray.config.schema import Sweep
+from fpray.config.train import Train
 from fpray.data.base import Dataset, Split
 from fpray.errors import UserError
 from fpray.methods import METHODS, Method, TrainedMethod

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fpray.config.file import check_sweep
-from fpray.config.schema import Train
+from fpray.config.train import Train
 from fpray.methods import Batch, TrainedMethod
 from fpray.methods.full import Full
 from fpray.methods.linear_probe import LinearProbe

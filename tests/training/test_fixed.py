@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from fpray.config.schema import Train
+from fpray.config.train import Train
 from fpray.data import Batch, Draws
 from fpray.kept import kept_files
 from fpray.methods import METHODS

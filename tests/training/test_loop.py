@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.data import default_collate
 from upath import UPath
 
-from fpray.config.schema import Sweep, Train
+from fpray.config.schema import Sweep
+from fpray.config.train import Train
 from fpray.data.loading import Draws, EpochBatches
 from fpray.methods import METHODS, TrainedMethod
 from fpray.model.reference import Reference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fpray.config.schema import Train
+from fpray.config.train import Train
 from fpray.methods import METHODS
 from fpray.model import Reference
 from fpray.training import speed as module

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fpray.config.schema import Train
+from fpray.config.train import Train
 from fpray.errors import UserError
 from fpray.methods import Batch, TrainedMethod, TrainedParams
 from fpray.methods.full import Full

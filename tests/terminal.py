@@ -48,10 +48,11 @@ class Terminal:
         return shown
 
     def said(self) -> str:
-        """All that has stood on the screen, what has scrolled out of it first."""
+        """All that has stood on the screen, what has scrolled out of it first; what fills a line goes on in the next."""
         with self._lock:
             above = ["".join(line[x].data for x in range(self.screen.columns)) for line in self.screen.history.top]
-        return "\n".join([*(line.rstrip() for line in above), *self.lines()])
+        lines = [*(line.rstrip() for line in above), *self.lines()]
+        return "".join(line if len(line) == self.screen.columns else f"{line}\n" for line in lines)
 
     def goes_on(self) -> bool:
         return self.process.poll() is None

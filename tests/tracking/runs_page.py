@@ -24,8 +24,7 @@ def columns(page: Page) -> list[str]:
 
 
 def run_names(page: Page) -> list[str]:
-    """The runs that are listed, in order."""
-    page.wait_for_selector("a[href*='/runs/']")
+    """The runs that are listed so far, in order."""
     names = [link.inner_text().strip() for link in page.locator("[role=row] a[href*='/runs/']").all()]
     return [name for name in names if name]
 

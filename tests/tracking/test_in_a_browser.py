@@ -79,7 +79,7 @@ def page() -> Iterator[Page]:
 
 def test_the_printed_address_lists_the_trials_with_both_accuracies(tracked: Tracked, page: Page) -> None:
     page.goto(tracked.address)
-    assert sorted(run_names(page)) == TRIALS
+    assert wait_for(lambda: sorted(run_names(page)) == TRIALS)
     page.click(CLOSE_ASSISTANT)  # MLflow opens it once for each user
     accuracies = [f"metrics.`{part}/{domain}`" for part in ("val", "test") for domain in ("id", "ood")]
     assert columns(page) == ["params.`method`", *accuracies]

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,8 @@ DEFAULT_STORAGE = "fpray-results"
 """The storage of a sweep file that names none, relative to where the command stands."""
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
 """The schemes of stores that have no folders, and whose file systems keep the listings that they read."""
+Writer = Callable[[Path], object]
+"""Writes a file's content to a path on this machine."""
 _CREDENTIALS = re.compile(r"://[^/@]*:[^@]*@")
 
 
@@ -105,14 +108,15 @@ def is_local(path: UPath) -> bool:
     return path.protocol in ("", "file", "local")
 
 
-def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] | None = None) -> None:
+def write_whole(path: UPath, content: bytes | Writer, still_allowed: Callable[[], None] | None = None) -> None:
     """Write a file so that a reader (or a crash) finds the old content or the new, never a part.
 
     An object store's upload has that property by itself; elsewhere the file is written beside, then renamed.
 
     Args:
         path: the file; folders above it are made.
-        content: its new content.
+        content: its new content, or what writes it: a large one is then never whole in memory, and goes to an object
+            store in parts.
         still_allowed: is called right before the upload or the renaming; if it raises, the old content stays.
 
     Raises:
@@ -120,21 +124,15 @@ def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] |
         FileNotFoundError: if another process removed the file beside before it was renamed.
     """
     if not is_local(path):
-        if still_allowed is not None:
-            still_allowed()
-        with writing(path):
-            if not _is_object_store(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            path.fs.pipe_file(path.path, content)
+        _upload(path, content, still_allowed or (lambda: None))
         return
     # Another process, thread or host on the same network folder must not write into the same part.
     beside = Path(f"{path.path}.{socket.gethostname()}.{threading.get_native_id()}.{os.getpid()}.part")
     try:
         with writing(path, OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
+            _write_local(beside, content)
+            with beside.open("rb+") as file:
                 os.fsync(file.fileno())
         if still_allowed is not None:
             still_allowed()
@@ -145,6 +143,35 @@ def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] |
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
+
+
+def _write_local(path: Path, content: bytes | Writer) -> None:
+    if not callable(content):
+        path.write_bytes(content)
+        return
+    try:
+        content(path)
+    except Exception as error:  # what is written in Rust, as safetensors is, has the system's error in its text alone
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+def _upload(path: UPath, content: bytes | Writer, still_allowed: Callable[[], None]) -> None:
+    with contextlib.ExitStack() as stack:
+        if callable(content):
+            file = Path(stack.enter_context(tempfile.TemporaryDirectory()), path.name)
+            with writing(UPath(file), OSError):
+                _write_local(file, content)
+        still_allowed()
+        with writing(path):
+            if not _is_object_store(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            if callable(content):
+                path.fs.put_file(str(file), path.path)
+            else:
+                path.fs.pipe_file(path.path, content)
 
 
 def read_whole(path: UPath) -> bytes:

@@ -48,7 +48,7 @@ class Terminal:
         return shown
 
     def said(self) -> str:
-        """All that has stood on the screen, what has scrolled out of it first; what fills a line goes on in the next."""
+        """All that has stood on the screen, what has scrolled out first; what fills a line goes on in the next."""
         with self._lock:
             above = ["".join(line[x].data for x in range(self.screen.columns)) for line in self.screen.history.top]
         lines = [*(line.rstrip() for line in above), *self.lines()]

@@ -9,10 +9,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from upath import UPath
 
 from fpray.errors import UserError
@@ -48,11 +51,25 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         assert [path.name for path in file.parent.iterdir()] == ["file"]
 
 
-def test_a_write_that_fails_leaves_the_old_content_and_nothing_beside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["memory://written", "local"])
+def test_what_writes_a_local_file_may_stand_for_its_content(address: str, tmp_path: Path) -> None:
+    folder = UPath(tmp_path if address == "local" else address)
+    write_whole(folder / "below" / "file", lambda path: path.write_bytes(b"content"))
+    assert (folder / "below" / "file").read_bytes() == b"content"
+    assert files_below(folder, "*/*") == ["below/file"]
+
+
+@pytest.mark.parametrize("save", [False, True], ids=["bytes", "safetensors"])
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_beside(save: bool, tmp_path: Path) -> None:
     file = UPath(tmp_path) / "file"
     write_whole(file, b"old")
-    with pytest.raises(OSError), disk_with_room_for(1000):
-        write_whole(file, b"x" * 5000)
+    large = partial(save_file, {"w": np.zeros(5000, np.uint8)})
+    with (
+        pytest.raises(StorageError, match="can't write to .*/file': file too large") as caught,
+        disk_with_room_for(1000),
+    ):
+        write_whole(file, large if save else b"x" * 5000)
+    assert caught.value.errno == errno.EFBIG
     assert file.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208
 

@@ -49,6 +49,9 @@ class Train(Section):
     """Let torch.compile make the image encoder faster; the first step then takes a minute."""
     validate_every: int = Field(1, ge=1)
     """How many epochs lie between two looks at the validation images; after the last epoch there is one always."""
+    checkpoint_seconds: float = Field(120, ge=0)
+    """A trial's checkpoint is written after an epoch that ends so long after the last one, and when it is interrupted:
+    a trial that is killed does at most the epoch it was in again, or so many seconds where epochs are shorter."""
     seeds: Annotated[tuple[Seed, ...], WithJsonSchema(SEEDS)] = (0,)
     """The seeds of the training: each configuration is trained with every one, and reported by the mean."""
 

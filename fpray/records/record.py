@@ -98,10 +98,14 @@ class Record(Recorded):
     attempt: int = Field(0, ge=0)
     """The number of times that the trial was begun; a later attempt goes on where the one before was interrupted."""
     failures: int = Field(0, ge=0)
-    """The number of attempts in a row that failed without getting an epoch further."""
+    """The number of attempts in a row that failed without getting an epoch further than any before."""
     started: float
     ended: float | None = None
     history: tuple[Epoch, ...] = ()
+    checkpoint: int = Field(0, ge=0)
+    """The number of epochs after which the newest checkpoint was written."""
+    furthest: int = Field(0, ge=0)
+    """The number of epochs that the attempt which got furthest has done, before this one."""
     results: dict[str, Count] = {}
     movement: Movement | None = None
     cost: Cost | None = None
@@ -121,13 +125,19 @@ class Record(Recorded):
 
     def resumed(self, history: tuple[Epoch, ...], provenance: Provenance) -> Record:
         """The attempt's work starts, from its newest checkpoint's history."""
-        return self._going_on(history=history, provenance=provenance)
+        furthest = max(self.furthest, len(self.history))
+        return self._going_on(history=history, checkpoint=len(history), furthest=furthest, provenance=provenance)
+
+    def with_checkpoint(self, epochs: int) -> Record:
+        """A checkpoint was written after so many epochs."""
+        return self._going_on(checkpoint=epochs)
 
     def after_epoch(self, history: tuple[Epoch, ...]) -> Record:
-        """One more epoch is done: the attempts before it no longer count as failures in a row."""
+        """One more epoch is done; further than any attempt before, those no longer count as failures in a row."""
         if len(history) <= len(self.history):
             raise ValueError(f"{self.trial.id} has {len(self.history)} epochs already")
-        return self._going_on(history=history, failures=0, error=None)
+        failures = 0 if len(history) > self.furthest else self.failures
+        return self._going_on(history=history, failures=failures, error=None)
 
     def finished(
         self,
@@ -171,7 +181,8 @@ class Record(Recorded):
     def drawn_anew(self, params: Params, start: int) -> Record:
         """A trial that is to go on begins from nothing, with other hyperparameters that a later start suggests."""
         trial = self.trial.model_copy(update={"params": params})
-        return self._going_on(trial=trial, start=start, history=(), provenance=None, error=None)
+        nothing: dict[str, Any] = {"history": (), "checkpoint": 0, "furthest": 0, "provenance": None, "error": None}
+        return self._going_on(trial=trial, start=start, **nothing)
 
     def of_model(self, model: Model) -> Record:
         """The record of a trial that names its model, which format 1 didn't do at first."""

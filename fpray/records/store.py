@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from fpray.conditional import ChangedError, Version, read_versioned, write_if
 from fpray.errors import UserError
 from fpray.records.record import Record, read_record
 from fpray.records.trial import TRIAL_ID
-from fpray.storage import files_below, is_local, read_whole, remove_folder, write_whole
+from fpray.storage import Writer, files_below, is_local, read_whole, remove_folder, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +63,7 @@ class RecordStore:
         """Forget a trial's checkpoints."""
         remove_folder(self.checkpoint_folder(trial_id))
 
-    def put(self, path: UPath, content: bytes) -> None:
+    def put(self, path: UPath, content: bytes | Writer) -> None:
         """Write one of a trial's files, whole or not at all."""
         write_whole(path, content)
 
@@ -159,9 +160,9 @@ class RecordStore:
                 part.unlink(missing_ok=True)
 
     def write_weights(self, trial_id: str, weights: Mapping[str, Tensor]) -> None:
-        from safetensors.torch import save  # late: records are read without torch
+        from safetensors.torch import save_file  # late: records are read without torch
 
-        self.put(self.trial_folder(trial_id) / "weights.safetensors", save(dict(weights)))
+        self.put(self.trial_folder(trial_id) / "weights.safetensors", partial(save_file, dict(weights)))
 
     def read_weights(self, trial_id: str) -> dict[str, Tensor]:
         """A finished trial's weights.
@@ -205,7 +206,7 @@ class AttemptStore(RecordStore):
         """
         self._change(lambda known: record)
 
-    def put(self, path: UPath, content: bytes) -> None:
+    def put(self, path: UPath, content: bytes | Writer) -> None:
         """Write another of the trial's files after a look at its record, which decides.
 
         On object storage a process that is frozen between the look and the upload still writes when it wakes: a

@@ -13,7 +13,10 @@ from fpray.space import Constant, Value
 
 FIXED = ("data", "model", "train")
 """The sections that decide what a record means. The models may change as far as `settling` says."""
-FREE = {"train.lr", "train.accumulate", "train.gradient_checkpointing", "train.compile", "train.validate_every"}
+FREE = {
+    f"train.{key}"
+    for key in ("lr", "accumulate", "gradient_checkpointing", "compile", "validate_every", "checkpoint_seconds")
+}
 """The keys that may change in them: the range of `lr` is searched, and the others change neither
 a step nor what a trial gives in the end."""
 

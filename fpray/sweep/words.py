@@ -18,7 +18,7 @@ def end_sentence(record: Record, schedule: Schedule) -> str:
     if record.status == "failed":
         return f"{trial.id} failed: {why_it_failed(record)}"
     if not record.has_ended:
-        return f"{trial.id} is tried again from epoch {len(record.history) + 1}: {why_it_failed(record)}"
+        return f"{trial.id} is tried again from epoch {record.checkpoint + 1}: {why_it_failed(record)}"
     width = max([16, *(len(study.name) + len("-000") for study in schedule.studies)])
     study = next(study for study in schedule.studies if study.has(trial))
     return f"{trial.id:<{width}} val {_reached(record, schedule)}  {describe(study.suggestion(trial))}".rstrip()

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from upath import UPath
 
 from fpray.records import Epoch
-from fpray.storage import files_below, read_whole, remove, write_whole
+from fpray.storage import Writer, files_below, read_whole, remove, write_whole
 
 KEPT = 2
 """The number of checkpoints that a trial has: the newest, and one to fall back to if that is damaged."""
@@ -58,7 +59,7 @@ class Checkpoint:
                 if value.shape == weight.shape:  # laid out in memory as the weight is, which fused AdamW relies on
                     own[key] = torch.empty_like(weight, requires_grad=False).copy_(value)
 
-    def write(self, folder: UPath, put: Callable[[UPath, bytes], None] = write_whole) -> None:
+    def write(self, folder: UPath, put: Callable[[UPath, Writer], None] = write_whole) -> None:
         """Write the checkpoint, then remove older ones: two stay, the newest and one to fall back to.
 
         Args:
@@ -66,7 +67,7 @@ class Checkpoint:
         """
         newest = folder / f"epoch-{len(self.history):04d}.safetensors"
         metadata = {"history": _HISTORY.dump_json(self.history).decode()}
-        put(newest, save(self.tensors, metadata))
+        put(newest, partial(save_file, self.tensors, metadata=metadata))
         names = _names(folder)
         stale = [name for name in names if name <= newest.name][:-KEPT]
         stale += [name for name in names if name > newest.name]  # after a damaged one that the trial fell back from

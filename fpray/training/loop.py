@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from fpray.config import Train
 from fpray.data import Batch, Draws, EpochBatches, Split, loader
@@ -49,14 +50,17 @@ def train(
     splits: Sequence[Split],
     runtime: Runtime,
     checkpoint: Checkpoint | None,
-    keep: Callable[[Checkpoint], None],
+    save: Callable[[Checkpoint], None],
+    tell: Callable[[tuple[Epoch, ...]], None] = lambda history: None,
 ) -> Trained:
     """Train a method in place, from a checkpoint on if there is one.
 
     Args:
         splits: the dataset's; `id/train` is trained on, the validation splits are evaluated after every
             `validate_every`th epoch and the last one.
-        keep: called by the main worker with the checkpoint of each epoch.
+        save: called by the main worker with a checkpoint, after an epoch that ends `checkpoint_seconds` or more after
+            the last one, and before it stops.
+        tell: called by the main worker after each epoch, with what all have given.
 
     Returns:
         What all epochs gave, those before the checkpoint included.
@@ -76,8 +80,11 @@ def train(
     stepper = Stepper(method, settings, runtime, fixed_for(method, draws, settings, runtime))
     if checkpoint is not None:
         checkpoint.restore(method, stepper.optimizer)
+    saving = _Saving(method, stepper.optimizer, settings.checkpoint_seconds, save, len(trained.history))
     for epoch in epochs:
         if runtime.must_stop():
+            if runtime.is_main:
+                saving.before_stopping(trained.history)
             raise StoppedError
         started = time.monotonic()
         # Seeded anew each epoch: then an interrupted trial draws the same numbers (dropout).
@@ -101,9 +108,35 @@ def train(
         )
         trained = Trained((*trained.history, done), predictions)
         if runtime.is_main:
-            keep(Checkpoint.of(method, stepper.optimizer, trained.history))
+            saving.after_epoch(trained.history)
+            tell(trained.history)
         runtime.wait_for_all()
     return trained
+
+
+class _Saving:
+    """Saves a training's checkpoints: after an epoch that ends so many seconds after the last one, and at a stop."""
+
+    def __init__(
+        self,
+        method: TrainedMethod[Any],
+        optimizer: Optimizer,
+        seconds: float,
+        save: Callable[[Checkpoint], None],
+        epochs: int,
+    ) -> None:
+        self._method, self._optimizer, self._seconds, self._save = method, optimizer, seconds, save
+        self._epochs, self._at = epochs, time.monotonic()
+
+    def after_epoch(self, history: tuple[Epoch, ...]) -> None:
+        if time.monotonic() - self._at >= self._seconds:
+            self.before_stopping(history)
+            self._at = time.monotonic()
+
+    def before_stopping(self, history: tuple[Epoch, ...]) -> None:
+        if len(history) > self._epochs:
+            self._save(Checkpoint.of(self._method, self._optimizer, history))
+            self._epochs = len(history)
 
 
 def _train_epoch(

@@ -110,19 +110,25 @@ def _train(
     store: AttemptStore,
     runtime: Runtime,
 ) -> tuple[Record, Mapping[str, Predictions]]:
-    """Train the method in place, keeping a checkpoint and the record of each epoch.
+    """Train the method in place, keeping checkpoints and the record of each epoch.
 
     Returns:
         The record, and the predictions of the last validation, see `Trained`.
     """
     folder = store.checkpoint_folder(record.trial.id)
 
-    def keep(checkpoint: Checkpoint) -> None:
+    def save(checkpoint: Checkpoint) -> None:
+        nonlocal record
         checkpoint.write(folder, store.put)
-        store.write(record.after_epoch(checkpoint.history))
+        record = record.with_checkpoint(len(checkpoint.history))
+
+    def tell(history: tuple[Epoch, ...]) -> None:
+        nonlocal record
+        record = record.after_epoch(history)
+        store.write(record)
 
     splits = method.reference.dataset.splits()
-    trained = train(method, settings, record.trial.seed, splits, runtime, checkpoint, keep)
+    trained = train(method, settings, record.trial.seed, splits, runtime, checkpoint, save, tell)
     if trained.history != record.history:
         record = record.after_epoch(trained.history)
     return record, trained.validation

@@ -20,7 +20,7 @@ from upath import UPath
 from fpray import conditional
 from fpray.config import TrialSettings
 from fpray.records import Record, SweepFolder, store
-from fpray.storage import StorageError
+from fpray.storage import StorageError, Writer
 from fpray.training.runtime import Runtime
 from fpray.training.trial import run_trial
 
@@ -124,7 +124,7 @@ def telling_of_writes(came: Callable[[str], None]) -> Iterator[None]:
     """Call `came` during and after every write of one of a trial's files in this process."""
     modules, real = (store, conditional), store.write_whole
 
-    def write_whole(path: UPath, content: bytes, still_allowed: Callable[[], None] = lambda: None) -> None:
+    def write_whole(path: UPath, content: bytes | Writer, still_allowed: Callable[[], None] = lambda: None) -> None:
         def last_moment() -> None:
             still_allowed()
             came("write")

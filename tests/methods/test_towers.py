@@ -61,7 +61,7 @@ TOWERS: dict[str, dict[str, Any]] = {
 }
 WITH_BATCH_NORM = ["modified_resnet", "timm_resnet"]
 WITHOUT_LORA = ["modified_resnet", "timm_resnet", "timm_convnext"]
-SETTINGS = Train(epochs=2, batch_size=16, warmup_steps=0)
+SETTINGS = Train(epochs=2, batch_size=16, warmup_steps=0, checkpoint_seconds=0)
 
 
 def new_model(tower: str) -> nn.Module:

@@ -41,6 +41,27 @@ def test_an_epoch_ends_a_row_of_failures(record_of: MakeRecord) -> None:
     assert record_of().attempt_failed(max_failures=0).error == "the trial's process ended before the trial did"
 
 
+def test_an_attempt_that_gets_no_further_than_another_did_is_one_more_failure(record_of: MakeRecord) -> None:
+    """It may have epochs to do again that the one before it did: not each has a checkpoint."""
+    record = record_of()
+    for failures in (1, 2):
+        record = record.begun(record.failures).resumed((), PROVENANCE)
+        for epochs in (1, 2):
+            record = record.after_epoch(history(epochs))
+        record = record.attempt_failed(max_failures=1)
+        assert record.failures == failures
+    assert (record.status, record.attempt) == ("failed", 2)
+    further = record.again().begun(1).resumed((), PROVENANCE).after_epoch(history(2))
+    assert (further.failures, further.after_epoch(history(3)).failures) == (1, 0)
+
+
+def test_the_newest_checkpoint_is_known(record_of: MakeRecord) -> None:
+    working = record_of().begun(0).resumed((), PROVENANCE).after_epoch(history(1))
+    assert working.checkpoint == 0
+    assert working.with_checkpoint(2).after_epoch(history(2)).after_epoch(history(3)).checkpoint == 2
+    assert working.resumed(history(2), PROVENANCE).checkpoint == 2
+
+
 def test_a_failed_trial_goes_on_again_with_what_it_had(record_of: MakeRecord) -> None:
     failed = record_of().begun(0).after_epoch(history(1)).failed("no")
     again = failed.again()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import multiprocessing
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,12 +24,12 @@ from fpray.model.reference import Reference
 from fpray.records.record import Epoch
 from fpray.testing import scripted
 from fpray.training.checkpoint import Checkpoint, newest_checkpoint
-from fpray.training.loop import TrainingError, train
+from fpray.training.loop import StoppedError, TrainingError, train
 from fpray.training.optimizer import lr_factor
 from fpray.training.runtime import Runtime
 
 TRAINED = [name for name, kind in METHODS.items() if issubclass(kind, TrainedMethod)]
-SETTINGS = Train(epochs=4, batch_size=20, warmup_steps=3)
+SETTINGS = Train(epochs=4, batch_size=20, warmup_steps=3, checkpoint_seconds=0)
 
 
 def build(name: str, reference: Reference, seed: int = 0, **overrides: Any) -> TrainedMethod:
@@ -77,6 +79,47 @@ def test_stopped_after_any_epoch_and_resumed_it_is_as_if_it_had_not_stopped(
         assert without_times(again) == without_times(history)
         assert again[:epochs] == history[:epochs]
         assert kept == list(range(epochs + 1, 5))
+
+
+@pytest.mark.parametrize(("seconds", "saved"), [(0, [1, 2, 3, 4, 5]), (15, [2, 4]), (1000, [])])
+def test_a_checkpoint_is_written_where_the_last_one_is_old_enough(
+    seconds: float, saved: list[int], reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock on which an epoch takes ten seconds."""
+    now = 0
+
+    def begin() -> bool:  # asked before every epoch
+        nonlocal now
+        now += 10
+        return False
+
+    monkeypatch.setattr("fpray.training.loop.time", SimpleNamespace(monotonic=lambda: now - 10, time=time.time))
+    runtime = Runtime(torch.device("cpu"), stop_asked=begin)
+    settings = SETTINGS.model_copy(update={"epochs": 5, "checkpoint_seconds": seconds})
+    method, kept, told = build("full", reference), list[int](), list[int]()
+    splits = reference.dataset.splits()
+    train(
+        method, settings, 0, splits, runtime, None, lambda c: kept.append(len(c.history)), lambda h: told.append(len(h))
+    )
+    assert kept == saved
+    assert told == [1, 2, 3, 4, 5]
+
+
+def test_a_trial_that_is_told_to_stop_writes_a_checkpoint_of_the_epoch_it_was_in(
+    reference: Reference, alone: Runtime
+) -> None:
+    settings = SETTINGS.model_copy(update={"checkpoint_seconds": 1000})
+    splits, kept = reference.dataset.splits(), list[Checkpoint]()
+    for epochs, written in [(0, []), (2, [2])]:
+        method, kept = build("full", reference), list[Checkpoint]()
+        stopping = Runtime(torch.device("cpu"), stop_asked=iter([False] * epochs + [True]).__next__)
+        with pytest.raises(StoppedError):
+            train(method, settings, 0, splits, stopping, None, kept.append)
+        assert [len(checkpoint.history) for checkpoint in kept] == written
+    whole, resumed = build("full", reference), build("full", reference)
+    train(whole, settings, 0, splits, alone, None, kept.append)
+    train(resumed, settings, 0, splits, alone, kept[0], kept.append)
+    assert equal(weights(resumed), weights(whole))
 
 
 def test_the_seed_decides(reference: Reference, alone: Runtime) -> None:
@@ -178,7 +221,7 @@ def test_bfloat16_trains_nearly_the_same(name: str, reference: Reference, alone:
 
 def test_a_loss_that_is_not_finite_is_an_error_that_names_the_epoch(reference: Reference, alone: Runtime) -> None:
     kept: list[Checkpoint] = []
-    one_step = Train(epochs=3, batch_size=48, warmup_steps=0)
+    one_step = Train(epochs=3, batch_size=48, warmup_steps=0, checkpoint_seconds=0)
     method = build("full", reference, lr=1e30)
     with pytest.raises(TrainingError, match=r"loss is not finite in epoch 2: .*cross_entropy.*lower learning rate"):
         train(method, one_step, 0, reference.dataset.splits(), alone, None, kept.append)

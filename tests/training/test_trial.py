@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from fpray.testing import registered, scripted
 from fpray.training.loop import TrainingError
 from fpray.training.runtime import Runtime
 from fpray.training.trial import run_trial
+from tests.faults.faulty import Fault, epochs_begun, plan, work
+from tests.faults.small import outcomes
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,28 @@ def run(trial: Trial, sweep: Sweep, folder: Path, alone: Runtime) -> Record:
 
 def full(**fields: Any) -> Trial:
     return Trial(**{"id": "full-000", "method": "full", "number": 0, "seed": 0, "params": {"lr": 1e-3}} | fields)
+
+
+def test_a_trial_that_crashes_before_it_had_a_checkpoint_begins_again_and_ends_the_same(
+    tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    sweep = sweep_of(tree, tiny_clip, train={"epochs": 3, "batch_size": 32, "lr": 1e-3})
+    beats, at_begin = itertools.count(1), list[int]()  # the number of signs of life before each epoch
+    counting = Runtime(alone.device, beat=lambda: next(beats), stop_asked=lambda: bool(at_begin.append(next(beats))))
+    whole = run(full(), sweep, tmp_path / "whole", counting)
+    place, settings = SweepFolder(UPath(tmp_path) / "crashed"), sweep.trial_settings("full")
+    plan(tmp_path / "crashed", {"full-000#1": Fault("crash", "beat", at_begin[2] - 1)})  # the third epoch's second
+    first = place.records.claim(Record(trial=full(), started=1.0).of_model(sweep.model.each()[0]))
+    with pytest.raises(ValueError, match="this attempt can't"):
+        work(first, settings, place, alone)
+    left = place.records.read("full-000")
+    assert (len(left.history), left.checkpoint) == (2, 0), [e.epoch for e in left.history]
+    second = place.records.claim(left)
+    work(second, settings, place, alone)
+    ended = place.records.read("full-000")
+    assert (ended.attempt, ended.furthest) == (2, 2)
+    assert epochs_begun(tmp_path / "crashed") == {"full-000": 6}
+    assert outcomes([ended]) == outcomes([whole])
 
 
 SCRIPTED = full(id="scripted-000", method="scripted")

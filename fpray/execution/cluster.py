@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -15,12 +12,9 @@ from typing import Any, cast
 import ray
 
 from fpray.config import Needs, Sweep
-from fpray.errors import UserError
-from fpray.execution.descendants import adopt_orphans
 from fpray.execution.growth import Growth, growth_of_cluster, node_of
-from fpray.execution.lost import LostRayError
 from fpray.execution.nodes import NodeChecks
-from fpray.execution.ray_internals import autoscaler_complaints, make_token, on_loopback
+from fpray.execution.ray_internals import autoscaler_complaints
 from fpray.execution.room import Node, NodeType, Room
 
 LOOK_EVERY = 5.0
@@ -29,57 +23,6 @@ GROWTH_EVERY = 60.0
 """Seconds after which it is asked anew how far the cluster grows: `ray up` with another file may have changed it."""
 EXPLAINED_AFTER = 180.0
 """Seconds of waiting for nodes after which the autoscaler is asked why none has come."""
-
-# A path in a sweep file is relative to where the command was started, in the trials too: Ray's processes inherit it.
-os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
-
-
-def connect(address: str | None) -> None:
-    """Join the Ray cluster at `address` (`HOST:PORT` or `auto`), or start Ray on this machine without one.
-
-    Raises:
-        UserError: if there is no cluster at the address, or Ray can't start here.
-    """
-    if ray.is_initialized():
-        return
-    if address is None:
-        _start_ray_here()
-        return
-    try:
-        if address.count(":") == 1:
-            # Ray itself tries for minutes before it gives up.
-            host, _, port = address.partition(":")
-            socket.create_connection((host, int(port)), timeout=10).close()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"can't reach a Ray cluster at '{address}': {reason}; start it (and set RAY_AUTH_MODE=token if it wants "
-            "a token), or leave out --address"
-        ) from None
-
-
-def _start_ray_here() -> None:
-    """Start Ray for this command alone: it listens on loopback, and wants a token unless RAY_AUTH_MODE says otherwise.
-
-    Raises:
-        UserError: if it can't start.
-        LostRayError: if it doesn't in time.
-    """
-    adopt_orphans()  # trials' processes don't end with their raylet
-    try:
-        if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
-            make_token()
-        with on_loopback():
-            # Not None: that would join whatever cluster was started on this machine, by anyone. Without the dashboard's
-            # pages, which are nine processes more: this Ray lasts as long as the command, which shows what it does.
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # of no kind in particular where the raylet doesn't come up
-        if "timed out" in str(error).lower():
-            raise LostRayError("Ray didn't start in time on this machine") from None
-        if not isinstance(error, OSError | ValueError | RuntimeError):
-            raise
-        raise UserError(f"can't start Ray on this machine: {str(error).splitlines()[0]}") from None
 
 
 class Cluster:

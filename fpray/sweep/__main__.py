@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Annotated
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -36,32 +37,46 @@ def sweep(
     with told_in_a_sentence():
         from fpray.config import default_file, read_content
         from fpray.sweep.events import events
-        from fpray.sweep.header import header
+        from fpray.sweep.header import has_ended, header
 
         options = [name for option in context.command.params for name in option.opts]
         file, overrides = file_and_overrides(arguments or (), set_ or (), options)
         path = file or default_file()
         content = read_content(path, overrides)
-        if not dry_run:
-            events.say(header(content))
-        # Late: they import torch, and help is to come at once.
-        with nullcontext() if dry_run else events.doing("loading PyTorch"):
-            from fpray.config import dump_sweep
-            from fpray.model import require_model
-            from fpray.sweep.dry import dry_run_lines
-            from fpray.sweep.reading import sweep_for_its_folder
-            from fpray.sweep.run import run_sweep
-
-            settings, kept = sweep_for_its_folder(content, path)
-        for model in settings.model.each():
-            require_model(model.name, model.pretrained)
         if dry_run:
-            print("\n".join([dump_sweep(settings), *kept, *dry_run_lines(settings, here=address is None)]))
+            print("\n".join(_dry_run(content, path, here=address is None)))
             return
-        for line in kept:
-            events.say(f"note: {line}")
-        code = run_sweep(settings, address=address, retry_failed=retry_failed, hours=hours)
-        raise typer.Exit(code)
+        events.say(header(content))
+        with ExitStack() as stack:
+            if address is None and not has_ended(content):
+                from fpray.execution import started_early
+
+                stack.enter_context(started_early())
+            # Late: they import torch, and help is to come at once.
+            with events.doing("loading PyTorch"):
+                from fpray.model import require_model
+                from fpray.sweep.reading import sweep_for_its_folder
+                from fpray.sweep.run import run_sweep
+
+                settings, kept = sweep_for_its_folder(content, path)
+            for model in settings.model.each():
+                require_model(model.name, model.pretrained)
+            for line in kept:
+                events.say(f"note: {line}")
+            raise typer.Exit(run_sweep(settings, address=address, retry_failed=retry_failed, hours=hours))
+
+
+def _dry_run(content: dict[str, Any], path: Path, here: bool) -> list[str]:
+    """The resolved file, and the plan."""
+    from fpray.config import dump_sweep
+    from fpray.model import require_model
+    from fpray.sweep.dry import dry_run_lines
+    from fpray.sweep.reading import sweep_for_its_folder
+
+    settings, kept = sweep_for_its_folder(content, path)
+    for model in settings.model.each():
+        require_model(model.name, model.pretrained)
+    return [dump_sweep(settings), *kept, *dry_run_lines(settings, here=here)]
 
 
 if __name__ == "__main__":

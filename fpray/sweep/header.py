@@ -10,7 +10,7 @@ from typing import Any
 from upath import UPath
 
 from fpray import __version__
-from fpray.records import known_storages
+from fpray.records import SweepFolder, known_storages
 from fpray.redaction import hidden
 from fpray.storage import DEFAULT_STORAGE, from_home, is_local
 
@@ -20,22 +20,44 @@ def header(content: Mapping[str, Any]) -> str:
 
     Where the storage is not on this machine, what is done there is told later.
     """
-    name, storage = str(content.get("name")), str(content.get("storage") or DEFAULT_STORAGE)
+    name, storage = _name_and_storage(content)
     place = hidden(f"fpray {__version__}: sweep {name} in {storage}/{name}")
     return f"{place}{_how_far(name, storage)}; Ctrl-C is safe: the same command goes on"
 
 
+def has_ended(content: Mapping[str, Any]) -> bool:
+    """Whether all trials that the sweep had when it ran last have ended, as far as this machine's disk knows."""
+    try:
+        folder = _folder(*_name_and_storage(content))
+        if folder is None:
+            return False
+        planned = json.loads(SweepFolder(UPath(folder)).plan_file.read_bytes())
+        return _count(folder)[0] >= int(sum(planned.values()))
+    except (OSError, ValueError, AttributeError, TypeError):  # it is new, or what is wrong is said later
+        return False
+
+
+def _name_and_storage(content: Mapping[str, Any]) -> tuple[str, str]:
+    return str(content.get("name")), str(content.get("storage") or DEFAULT_STORAGE)
+
+
+def _folder(name: str, storage: str) -> Path | None:
+    """A sweep's folder, if it is on this machine."""
+    folder = UPath(from_home(storage)) / name
+    return Path(folder.path).absolute() if is_local(folder) else None
+
+
 def _how_far(name: str, storage: str) -> str:
     try:
-        folder = UPath(from_home(storage)) / name
-        if not is_local(folder):
+        folder = _folder(name, storage)
+        if folder is None:
             return ""
-        ended, begun = _count(Path(folder.path))
+        ended, begun = _count(folder)
     except (OSError, ValueError):  # said in a sentence when the file is checked
         return ""
     if begun:
         return f", {ended} trials done"
-    return f", which is new{_elsewhere(name, Path(folder.path).absolute())}"
+    return f", which is new{_elsewhere(name, folder)}"
 
 
 def _count(folder: Path) -> tuple[int, int]:

@@ -26,11 +26,11 @@ from fpray.sweep.plan import devices_line, idle_line
 from fpray.sweep.progress import Progress
 from fpray.sweep.watch import Watch
 from fpray.sweep.words import where_it_stands, why_it_failed
+from fpray.tracking import NoTracker, Tracker, open_tracker
 from fpray.training import Work, run_trial
 
 if TYPE_CHECKING:
     from fpray.execution import Cluster
-    from fpray.tracking import NoTracker, Tracker
 
 
 def run_sweep(
@@ -121,8 +121,6 @@ class _Run:
 
     def _open_tracker(self) -> Tracker | NoTracker:
         """Open MLflow, and tell it what there is."""
-        from fpray.tracking import open_tracker  # late: MLflow takes seconds
-
         tracker = open_tracker(self.sweep, self.folder.path, self.identity, events.say)
         self.leaving.leave_tracker = tracker.leave
         for record in self.schedule.wanted():

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from upath import UPath
 
@@ -20,9 +21,12 @@ from fpray.records import Record
 from fpray.redaction import hidden
 from fpray.report import Report, make_report
 from fpray.search import studies
-from fpray.tracking.mlflow_runs import RejectedError, Runs
 from fpray.tracking.note import note
 from fpray.tracking.pages import Pages, pages
+from fpray.tracking.rejected import RejectedError
+
+if TYPE_CHECKING:
+    from fpray.tracking.mlflow_runs import Runs
 
 NOTE_EVERY = 60.0
 """Seconds between two notes on MLflow's pages."""
@@ -116,6 +120,8 @@ class LoggingThread(threading.Thread):
     def _log_next(self) -> bool:
         """Log one record or, when none is left, the end; return whether that was the end."""
         if self._runs is None:
+            from fpray.tracking.mlflow_runs import Runs  # late: MLflow takes seconds, for which no trial is to wait
+
             self._runs = Runs(self._sweep, self._folder, self._identity, self._uri, self._on_write)
             self._tell_address(self._runs)
         if self._pending:

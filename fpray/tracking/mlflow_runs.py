@@ -27,6 +27,7 @@ from fpray.tracking import points
 from fpray.tracking.database import prepare_database
 from fpray.tracking.names import EarlierNames, Names
 from fpray.tracking.parent import NOTE_TAG, log_file, log_parent, log_training_data
+from fpray.tracking.rejected import RejectedError
 from fpray.tracking.seen import SeenRun
 from fpray.tracking.view import VIEW_TAG, view
 
@@ -52,10 +53,6 @@ _REJECTIONS = {
 and may pass."""
 _PAGE = 250
 """Runs asked for in one request: few enough for a slow server to answer in time."""
-
-
-class RejectedError(Exception):
-    """MLflow refuses what was to be logged, and would refuse it again."""
 
 
 class Runs:

@@ -3,11 +3,10 @@
     python -m benchmarks.efficiency
 
 Necessary are the bare forward and backward passes of all steps, one evaluation of each split for each trial, the
-reference's forward passes for KD and for the linear probe once, and those of the alphas that are asked for; each is
-measured on preloaded tensors, in two processes at a time as the sweep has two slots. Beside it run, on the same trials,
-(a) the recipe of Ray's documentation, a Tune function for each trial that starts a TorchTrainer, and (b) a plain PyTorch
-process for each trial, two at a time, see `benchmarks.plain`. Of these one trial of each method is run and its time
-taken for the others of its method.
+reference's forward passes for KD and for the linear probe once; each is measured on preloaded tensors, in two processes
+at a time as the sweep has two slots. Beside it run, on the same trials, (a) the recipe of Ray's documentation, a Tune
+function for each trial that starts a TorchTrainer, and (b) a plain PyTorch process for each trial, two at a time, see
+`benchmarks.plain`. Of these one trial of each method is run and its time taken for the others of its method.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ from benchmarks import plain
 from fpray.config import Sweep
 from fpray.config.file import read_sweep
 from fpray.data import open_dataset
+from fpray.data.loading import EVALUATED_AT_ONCE
 from fpray.methods import METHODS, TrainedMethod
 from fpray.model.reference import load_reference
 from fpray.search import studies
-from fpray.data.loading import EVALUATED_AT_ONCE
 
 FILE = Path(__file__).with_name("efficiency.yaml")
 SLOTS, ROUNDS = 2, 15

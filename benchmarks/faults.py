@@ -1,8 +1,9 @@
 """A campaign of faults: small sweeps to which things happen at random moments, held against one that ran through.
 
 Every fault is real: processes are killed, told to end, crash, hang; files are cut short; MLflow's server is killed and
-started again. `python -m benchmarks.faults` needs the test requirements, takes the better half of an hour on 2 cores,
-and prints a table of what each kind has cost.
+started again; what is kept of images on disk is damaged, or the disk is full (as root alone, who may mount a small
+one). `python -m benchmarks.faults` needs the test requirements, takes an hour on 2 cores, and prints a table of what
+each kind has cost.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import json
 import os
 import random
 import signal
+import subprocess
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from typing import Any
 import yaml
 from mlflow import MlflowClient
 
+from fpray.kept import kept_files
 from fpray.testing import make_tiny_clip
 from tests.faults.command import output, start
 from tests.faults.faulty import Fault, epochs_begun, log_of, plan
@@ -39,7 +43,14 @@ TO_THE_COMMAND = {
     "Ctrl-C": 10,
     "SIGTERM": 10,
 }
-COUNTS = IN_TRIALS | TO_THE_COMMAND | {SERVER: 20}
+TO_THE_KEPT = {
+    "kept file cut short": 26,
+    "garbage in a kept file": 26,
+    "pages of a kept file lost": 26,  # as by a power failure
+    "two sweeps that keep at once": 4,
+    "no room to keep": 2,
+}
+COUNTS = IN_TRIALS | TO_THE_COMMAND | {SERVER: 20} | TO_THE_KEPT
 """How many faults of each kind."""
 
 
@@ -66,6 +77,11 @@ class Campaign:
     expected: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.cache = self.folder / "cache"
+        self.cache.mkdir()
+        if os.geteuid() == 0:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", self.cache], check=True)
+        os.environ["FPRAY_CACHE"] = str(self.cache)
         clip = self.folder / "clip"
         clip.mkdir()
         self.model = make_tiny_clip(clip)
@@ -184,6 +200,53 @@ class Campaign:
             server.kill()
             count -= kills
 
+    def faults_of_the_kept(self, kind: str, count: int) -> None:
+        """What is kept of images and features is damaged between two sweeps, or can't be kept, or is kept by two."""
+        while count > 0:
+            file, other = self.new_sweep("kept"), None
+            files = [path for path, _ in kept_files()]
+            happened = 1
+            if kind == "two sweeps that keep at once":
+                for path in files:
+                    path.unlink()
+                other = self.new_sweep("other")
+                beside = start(other)
+            elif kind == "no room to keep":
+                for path in files:
+                    path.unlink()
+                fill(self.cache)
+            else:
+                happened = len(files)
+                for path in files:
+                    damage(kind, path, self.chance)
+            self.run_through(file)
+            if other is not None:
+                beside.join()
+                self.judge(Counter({kind: 1}), other, f"sqlite:///{other.parent}/mlflow.db")
+            (self.cache / "ballast").unlink(missing_ok=True)
+            self.judge(Counter({kind: happened}), file, f"sqlite:///{file.parent}/mlflow.db")
+            count -= happened
+
+
+def damage(kind: str, file: Path, chance: random.Random) -> None:
+    """Do something to a file of rows."""
+    size = file.stat().st_size
+    if kind == "kept file cut short":
+        os.truncate(file, chance.randrange(size))
+        return
+    with file.open("r+b") as opened:
+        for _ in range(20):
+            opened.seek(chance.randrange(size // 4096 + 1) * 4096 if "pages" in kind else chance.randrange(size))
+            room = min(4096, size - opened.tell())
+            opened.write(bytes(room) if "pages" in kind else chance.randbytes(min(room, 100)))
+
+
+def fill(disk: Path) -> None:
+    """Leave no room on a disk."""
+    with suppress(OSError), (disk / "ballast").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
 
 def duplicates(uri: str) -> int:
     """Runs of one name, and points of one step, that MLflow has more than once; and those it lacks."""
@@ -218,10 +281,15 @@ def main() -> None:
         for kind in options.only:
             if kind in IN_TRIALS:
                 campaign.faults_in_trials(kind, COUNTS[kind])
+            elif kind in TO_THE_KEPT:
+                if kind != "no room to keep" or os.geteuid() == 0:
+                    campaign.faults_of_the_kept(kind, COUNTS[kind])
             elif kind == SERVER:
                 campaign.faults_of_the_server(COUNTS[kind])
             else:
                 campaign.faults_of_the_command(kind, COUNTS[kind], cuts=kind == "SIGKILL")
+        if os.geteuid() == 0:
+            subprocess.run(["umount", "--lazy", campaign.cache], check=True)
     print(json.dumps({"seed": options.seed, "minutes": round((time.monotonic() - began) / 60)}))
     print(table(campaign.tallies))
 

@@ -1,4 +1,4 @@
-"""A trial of the embedded example as one writes it by hand: open_clip, torchvision and PyTorch, one process, one thread.
+"""A trial of the embedded example as one writes it by hand: open_clip, peft and PyTorch, one process, one thread.
 
     python -m benchmarks.plain kd '{"lr": 1e-3, "strength": 1.0}' --epochs 6
 

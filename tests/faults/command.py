@@ -17,15 +17,18 @@ from mlflow import MlflowClient
 from ray.cluster_utils import Cluster
 from upath import UPath
 
-import fpray.execution
-import fpray.tracking  # noqa: F401 (imported for the processes that are forked)
+from fpray import execution
 from fpray.config.file import read_sweep
 from fpray.errors import UserError
 from fpray.records import Record, SweepFolder
 from fpray.records.store import SupersededError
 from fpray.sweep.run import run_sweep
+from fpray.tracking import mlflow_runs
 from fpray.training.runtime import Runtime
 from tests.faults import faulty
+
+# Imported for the processes that are forked: else each would do it, when it first needs them.
+PRELOADED = (mlflow_runs, *(getattr(execution, name) for name in execution.__all__))
 
 SUPERSEDED = 77
 """Exit code of a trial that found a later attempt."""

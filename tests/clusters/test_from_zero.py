@@ -121,7 +121,7 @@ def test_the_autoscaler_says_why_no_node_comes(host: tuple[Host, Path]) -> None:
         "ray.init('127.0.0.1:6379', log_to_driver=False); print(autoscaler_complaints())"
     )
     complained = f"RAY_AUTH_MODE=disabled python -c {ask!r}"
-    assert wait_for(lambda: WHY in here.run(complained).stdout, lambda: running.poll() is None, pause=2)
+    assert wait_for(lambda: WHY in here.run(complained).stdout, lambda: running.poll() is None, pause=5)
     assert "waiting for nodes: 1 node(s) asked for" in (shared / "said").read_text()
     # While it waits it can be interrupted: no trial runs that would have to end first.
     here.run("pkill --signal TERM --full '^python -m fpray.sweep'")

@@ -49,7 +49,7 @@ def test_a_job_goes_on_when_it_is_submitted_again(hosts: Hosts) -> None:
         said: list[str] = []
         words = ("' succeeded", "' failed", "' was stopped")
         assert wait_for(
-            lambda: said.append(job(head, f"status {name}")) or any(word in said[-1] for word in words), pause=2
+            lambda: said.append(job(head, f"status {name}")) or any(word in said[-1] for word in words), pause=5
         )
         return said[-1]
 

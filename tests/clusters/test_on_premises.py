@@ -152,7 +152,7 @@ class Premises:
 
     def wait_for_nodes(self, count: int) -> None:
         address, activate = f"{self.head.address}:6379", f"{ACTIVATE} &&"
-        wait_for(lambda: nodes(self.head, address, activate).alive == count, pause=2)
+        wait_for(lambda: nodes(self.head, address, activate).alive == count, pause=5)
         self.tell(f"{count} nodes there")
 
     def add_by_hand(self, name: str) -> Host:
@@ -170,7 +170,7 @@ class Premises:
         forwarding = self.laptop.popen(f"cd {self.hosts.shared} && {forward}")
         ask = "import mlflow; print(*[run.info.status for run in "
         ask += 'mlflow.MlflowClient("http://127.0.0.1:5000").search_runs(["1"])])'
-        wait_for(lambda: self.laptop.run(f"python -c '{ask}'", check=False).stdout.split() == statuses, pause=2)
+        wait_for(lambda: self.laptop.run(f"python -c '{ask}'", check=False).stdout.split() == statuses, pause=5)
         os.killpg(forwarding.pid, signal.SIGKILL)
         self.tell("MLflow's runs seen")
 

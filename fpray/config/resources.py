@@ -70,8 +70,8 @@ class Resources(Needs):
     """After how many seconds without a step or an evaluated batch an attempt counts as hung, and is ended."""
 
     keep_gib: float = Field(100, ge=0)
-    """GiB of cropped images, and of the reference's features for KD, that are kept on each node's disk for all trials
-    there; 0 for none."""
+    """GiB of cropped images, and of what the reference gives (features, the zero-shot head), that are kept on each
+    node's disk for all trials there; 0 for none."""
 
     @property
     def kept_bytes(self) -> int:

@@ -33,18 +33,29 @@ class Classifier(nn.Module):
 
 
 @torch.no_grad()
-def zero_shot_head(loaded: LoadedClip, classes: Sequence[str], templates: Sequence[str]) -> nn.Linear:
-    """The head whose logits are CLIP's own zero-shot logits (for SigLIP without its `logit_bias`, which is the same for
-    all classes).
+def zero_shot_rows(loaded: LoadedClip, classes: Sequence[str], templates: Sequence[str]) -> Tensor:
+    """The weight, [classes, embed_dim], of the head whose logits are CLIP's own zero-shot logits (for SigLIP without
+    its `logit_bias`, which is the same for all classes).
 
-    Row c is the mean text embedding of class c over the templates, re-normalised, times exp(logit_scale);
-    the bias is 0 (github.com/mlfoundations/wise-ft, `src/models/zeroshot.py`).
+    Row c is the mean text embedding of class c over the templates, re-normalised, times exp(logit_scale)
+    (github.com/mlfoundations/wise-ft, `src/models/zeroshot.py`).
     """
     prompts = [template.replace("{}", name) for name in classes for template in templates]
     chunks = [loaded.encode_text(prompts[i : i + 256]) for i in range(0, len(prompts), 256)]
     rows = F.normalize(torch.cat(chunks).view(len(classes), len(templates), -1).mean(dim=1), dim=-1)
+    return rows * loaded.logit_scale.exp()
+
+
+def zero_shot_head(loaded: LoadedClip, classes: Sequence[str], templates: Sequence[str]) -> nn.Linear:
+    """The head whose logits are CLIP's own zero-shot logits, see `zero_shot_rows`."""
+    return head_of(zero_shot_rows(loaded, classes, templates))
+
+
+@torch.no_grad()
+def head_of(rows: Tensor) -> nn.Linear:
+    """The head with this weight, [classes, embed_dim], and a bias of 0."""
     head = nn.Linear(rows.shape[1], rows.shape[0], device=rows.device)
-    head.weight.copy_(rows * loaded.logit_scale.exp())
+    head.weight.copy_(rows)
     head.bias.zero_()
     return head
 

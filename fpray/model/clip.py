@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from typing import Any, cast
 
@@ -33,6 +35,14 @@ class LoadedClip:
         """The image tower: from images, [batch, 3, height, width], to features, [batch, embed_dim]."""
         return self.clip.get_submodule("visual")
 
+    @cached_property
+    def digest(self) -> str:
+        """A text that changes with any weight of the model."""
+        digest = hashlib.blake2b(self.name.encode())
+        for value in self.clip.state_dict().values():
+            digest.update(bytes_of(value))
+        return digest.hexdigest()
+
     @property
     def image_size(self) -> tuple[int, int]:
         """Height and width, in pixels, of the images that the image tower takes."""
@@ -50,6 +60,11 @@ class LoadedClip:
         tokens = self.tokenizer(texts).to(self.logit_scale.device)
         features: Tensor = cast(Any, self.clip).encode_text(tokens, normalize=True)
         return features
+
+
+def bytes_of(value: Tensor) -> bytes:
+    """A tensor's values, as they lie in memory."""
+    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def switch_on_checkpointing(tower: nn.Module) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,8 +13,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fpray.data import Batch, Dataset, Items, Split, Transformed, in_order, to_device
-from fpray.model.classifier import Classifier, zero_shot_head
-from fpray.model.clip import LoadedClip, load_clip
+from fpray.model.classifier import Classifier, head_of, zero_shot_rows
+from fpray.model.clip import LoadedClip, bytes_of, load_clip
+from fpray.model.known import device_name, known_or_computed
 
 
 @dataclass
@@ -35,11 +37,8 @@ class Reference:
 
     @cached_property
     def digest(self) -> str:
-        """A text that changes with any weight of the model."""
-        digest = hashlib.blake2b(self.loaded.name.encode())
-        for value in self.classifier.state_dict().values():
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        """A text that changes with any weight of the model, and with the head."""
+        return hashlib.blake2b(self.loaded.digest.encode() + bytes_of(self.classifier.head.weight)).hexdigest()
 
     def augmented(self, split: Split) -> Items:
         """The pixels of the split's images, cropped as open_clip does for training, with labels."""
@@ -60,15 +59,29 @@ class Reference:
 
     @torch.no_grad()
     def features(self, split: Split) -> Tensor:
-        """The reference's features of a split, [images, embed_dim], on the CPU: computed once in a process, kept."""
+        """The reference's features of a split, [images, embed_dim], on the CPU: computed once on a node, kept."""
         if split not in self._features:
-            batches = self.in_order({split: range(len(self.dataset.images(split)))})
-            # Never autocast, whatever the caller does: what is kept must not depend on who asked first.
-            with torch.autocast(self.device.type, enabled=False):
-                self._features[split] = torch.cat(
-                    [self.classifier.features(self.on_device(batch)["images"]).cpu() for batch in batches]
-                )
+            images = self.dataset.images(split)
+            cropped = Transformed(images, self.loaded.preprocess.crop).crops.source() if self.kept_bytes else None
+            if cropped is None:
+                self._features[split] = self._computed(split)
+                return self._features[split]
+            self._features[split] = known_or_computed(
+                f"features of {len(images):,} images",
+                f"{self.digest} {device_name(self.device)}\n{cropped}",
+                (len(images), self.classifier.head.in_features),
+                self.kept_bytes,
+                lambda: self._computed(split),
+                # An image that can't be read is found to be so by each process that reads it.
+                lambda: () if images.unreadable is None else images.unreadable.nonzero().flatten().tolist(),
+            )
         return self._features[split]
+
+    def _computed(self, split: Split) -> Tensor:
+        batches = self.in_order({split: range(len(self.dataset.images(split)))})
+        # Never autocast, whatever the caller does: what is kept must not depend on who asked first.
+        with torch.autocast(self.device.type, enabled=False):
+            return torch.cat([self.classifier.features(self.on_device(batch)["images"]).cpu() for batch in batches])
 
 
 def load_reference(
@@ -83,6 +96,22 @@ def load_reference(
     loaded = load_clip(name, pretrained, device)
     if device.type == "cuda":
         loaded.clip.to(memory_format=torch.channels_last)
-    head = zero_shot_head(loaded, dataset.classes, dataset.templates)
+    head = head_of(_head_rows(loaded, dataset, kept_bytes).to(device))
     classifier = Classifier(loaded.visual, head).eval().requires_grad_(False)
     return Reference(loaded, dataset, classifier, device, loader_workers, kept_bytes)
+
+
+def _head_rows(loaded: LoadedClip, dataset: Dataset, kept_bytes: int) -> Tensor:
+    """The zero-shot head's weight for a dataset's classes, on the CPU."""
+    classes, templates = list(dataset.classes), list(dataset.templates)
+
+    def compute() -> Tensor:
+        return zero_shot_rows(loaded, classes, templates).cpu()
+
+    if not kept_bytes:
+        return compute()
+    device, width = loaded.logit_scale.device, loaded.encode_text([classes[0]]).shape[1]
+    source = f"{loaded.digest} {device_name(device)}\n{json.dumps([classes, templates])}"
+    return known_or_computed(
+        f"zero-shot head of {len(classes):,} classes", source, (len(classes), width), kept_bytes, compute
+    )

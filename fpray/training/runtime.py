@@ -11,6 +11,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from fpray.model import device_name
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -27,7 +29,7 @@ class Runtime:
     @property
     def device_name(self) -> str:
         """The GPU's name, or `cpu`."""
-        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return device_name(self.device)
 
     @property
     def is_main(self) -> bool:

@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ class About:
     """Of a row."""
     dtype: str
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """The bytes of a row in the file: with its checksum, and a multiple of 8."""
         values = int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize

@@ -47,6 +47,8 @@ class Train(Section):
     """Compute a block's activations once more in the backward pass instead of keeping them."""
     compile: bool = False
     """Let torch.compile make the image encoder faster; the first step then takes a minute."""
+    deterministic: bool = False
+    """Let torch take algorithms that give the same bits each time, which on a GPU are slower; on a CPU all do."""
     validate_every: int = Field(1, ge=1)
     """How many epochs lie between two looks at the validation images; after the last epoch there is one always."""
     checkpoint_seconds: float = Field(120, ge=0)

@@ -41,6 +41,8 @@ logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 
 
+ASK_EVERY = 0.5
+"""Seconds between two looks whether a trial may begin that may not now, while none ends."""
 KEPT_SECONDS = 60.0
 """How long a process is kept for a trial to come: somewhat longer than it takes to start one."""
 
@@ -122,6 +124,8 @@ class _ScheduleSearcher(Searcher):
         """Those of them that have a process."""
         self._wait: Wait | None = None
         """Why no trial could begin, when one was asked for last."""
+        self._ask_again = -math.inf
+        """When a trial may be asked for again, in seconds of the clock: Tune asks some ten times a second."""
         self._ended = -math.inf
         """When a trial's process was left last, in seconds of the clock."""
         self._lacked_room = False
@@ -135,14 +139,19 @@ class _ScheduleSearcher(Searcher):
 
     # Tune's own annotation leaves out FINISHED, which is a string.
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        if time.monotonic() < self._ask_again:
+            return None
         try:
-            return self._suggest(trial_id)
+            suggested = self._suggest(trial_id)
         except (OSError, LostHoldError, UserError) as problem:
             self.problem = problem
             return Searcher.FINISHED
+        if suggested is None:
+            self._ask_again = time.monotonic() + ASK_EVERY
+        return suggested
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        self._ended = time.monotonic()
+        self._ended, self._ask_again = time.monotonic(), -math.inf
         claimed = self._running.pop(trial_id)
         self.started.discard(trial_id)
         try:

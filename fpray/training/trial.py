@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -57,6 +58,7 @@ def run_trial(record: Record, settings: TrialSettings, folder: SweepFolder, runt
     model = record.trial.model
     if model is None:
         raise ValueError(f"{record.trial.id} names no model")
+    use_deterministic(settings.train.deterministic)
     with explained(settings, model.name, runtime.device):
         _run(record, settings, reference_of(model, settings, runtime.device), folder.attempt(record), runtime)
 
@@ -171,6 +173,13 @@ def _cost(history: tuple[Epoch, ...], evaluation_seconds: float) -> Cost:
         images=images,
         images_per_second=images / training if training else 0.0,
     )
+
+
+def use_deterministic(wanted: bool) -> None:
+    """Let torch take algorithms that give the same bits each time, or else the fastest ones."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which cuBLAS reads when it is first used
+    torch.use_deterministic_algorithms(wanted)
 
 
 def use_tf32(allowed: bool) -> None:

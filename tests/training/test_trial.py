@@ -88,6 +88,17 @@ def test_a_trial_that_crashes_before_it_had_a_checkpoint_begins_again_and_ends_t
     assert outcomes([ended]) == outcomes([whole])
 
 
+def test_deterministic_algorithms_are_one_trials_own_choice(
+    tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    for wanted in (True, False):
+        train = {"epochs": 1, "batch_size": 32, "lr": 1e-3, "deterministic": wanted}
+        found: list[bool] = []
+        noting = Runtime(alone.device, beat=lambda own=found: own.append(torch.are_deterministic_algorithms_enabled()))
+        run(full(), sweep_of(tree, tiny_clip, train=train), tmp_path / str(wanted), noting)
+        assert set(found) == {wanted}
+
+
 SCRIPTED = full(id="scripted-000", method="scripted")
 
 

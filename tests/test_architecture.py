@@ -143,9 +143,9 @@ def test_each_big_library_has_its_owner() -> None:
     assert users_of("optuna") == {"search.searcher"}
     assert {top(module) for module in users_of("mlflow")} == {"tracking"}
     assert users_of("peft") == {"methods.lora"}
-    assert users_of("ray.tune") == {"execution.executor", "execution.ray_internals"}
+    assert users_of("ray.tune") == {"execution.executor", "execution.tune_internals"}
     assert users_of("ray.train") == {"execution.actor"}
-    assert users_of("ray._private") | users_of("ray._raylet") == {"execution.ray_internals"}
+    assert users_of("ray._private") | users_of("ray._raylet") == {"execution.ray_internals", "execution.tune_internals"}
     assert {top(module) for module in users_of("ray")} == {"execution"}
     assert users_of("yaml") == {"config.text"}
 

@@ -19,21 +19,21 @@ def started_early() -> Iterator[None]:
     outcome, over = Future[None](), threading.Event()
 
     def start_and_end() -> None:
-        import ray  # late: it takes seconds
-
-        from fpray.execution.own import start_ray_here
-
-        if ray.is_initialized():
-            outcome.set_result(None)
-            return
         try:
-            start_ray_here()
+            import ray  # late: it takes seconds
+
+            from fpray.execution.own import start_ray_here
+
+            is_ours = not ray.is_initialized()
+            if is_ours:
+                start_ray_here()
         except BaseException as error:
             outcome.set_exception(error)
-        else:
-            outcome.set_result(None)
+            return
+        outcome.set_result(None)
         over.wait()  # Ray's processes end when the thread does that has started them, by the system's own signal
-        ray.shutdown()
+        if is_ours:
+            ray.shutdown()
 
     thread = threading.Thread(target=start_and_end, name="starting Ray", daemon=True)
     begun.append(outcome)

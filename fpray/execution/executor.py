@@ -17,8 +17,14 @@ from fpray.config import Needs
 from fpray.errors import UserError
 from fpray.execution.actor import STOPPED, STORAGE_ERROR, trainable
 from fpray.execution.growth import ACCELERATOR
-from fpray.execution.ray_internals import HEAD, KeepProcesses, QuietReporter, keep_credentials_from_logs
+from fpray.execution.ray_internals import HEAD, servers_started_here
 from fpray.execution.room import Room
+from fpray.execution.tune_internals import (
+    KeepProcesses,
+    QuietReporter,
+    hand_no_environment_on,
+    keep_credentials_from_logs,
+)
 from fpray.records import LostHoldError, Record, SupersededError, SweepFolder
 from fpray.search import Schedule, Wait
 from fpray.storage import StorageError
@@ -75,7 +81,10 @@ def execute(
     packed = {method: sweep.trial_settings(method).packed() for method in sweep.methods}
     requests = {method: _request(sweep.resources_of(method)) for method in sweep.methods}
     searcher = _ScheduleSearcher(schedule, folder, room, on_change, may_go_on, may_begin)
-    keep_credentials_from_logs()
+    if servers_started_here():
+        hand_no_environment_on()
+    else:
+        keep_credentials_from_logs()
     # Else Tune itself would run the attempt again, by the same number, when its node was taken away by notice.
     os.environ["RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE"] = "1"
     with tempfile.TemporaryDirectory(prefix="fpray-tune-") as scratch:

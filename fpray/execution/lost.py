@@ -16,14 +16,15 @@ from types import TracebackType
 import ray
 
 from fpray.execution.descendants import children, kill_descendants
+from fpray.execution.own import LostRayError
 from fpray.execution.ray_internals import (
     answers,
-    asked_before_ray_speaks,
     gcs_address,
     gcs_knows_this_node,
     raylet_address,
     servers_started_here,
 )
+from fpray.execution.tune_internals import asked_before_ray_speaks
 
 LOOK_SECONDS = 0.5
 ANSWER_SECONDS = 3.0
@@ -33,10 +34,6 @@ PATIENCE_SECONDS = 12.0
 
 With all that the command still has to do (see `fpray.sweep.leaving`) it is over within 30 s.
 """
-
-
-class LostRayError(Exception):
-    """Ray is lost; the message says how, in one sentence."""
 
 
 class RayWatch(threading.Thread):

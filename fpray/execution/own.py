@@ -9,11 +9,15 @@ import ray
 
 from fpray.errors import UserError
 from fpray.execution.descendants import adopt_orphans
-from fpray.execution.lost import LostRayError
-from fpray.execution.ray_internals import make_token, on_loopback
+from fpray.execution.ray_internals import import_ahead, make_token, on_loopback
 
-# A path in a sweep file is relative to where the command was started, in the trials too: Ray's processes inherit it.
-os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+READIED = 4
+"""The most processes that import what trials need while the command looks at the rest. Each takes 0.4 GB, and a trial
+that finds none waits some seconds longer."""
+
+
+class LostRayError(Exception):
+    """Ray is lost; the message says how, in one sentence."""
 
 
 def start_ray_here() -> None:
@@ -27,6 +31,7 @@ def start_ray_here() -> None:
     try:
         if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
             make_token()
+        import_ahead("fpray.execution.actor", min(READIED, os.cpu_count() or 1))
         with on_loopback():
             # Not None: that would join whatever cluster was started on this machine, by anyone. Without the dashboard's
             # pages, which are nine processes more: this Ray lasts as long as the command, which shows what it does.

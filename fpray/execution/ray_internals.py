@@ -1,4 +1,5 @@
-"""Ray's private parts: all that fpray uses of Ray beyond its documentation, each with its reason.
+"""Ray's private parts: all that fpray uses of Ray beyond its documentation, each with its reason. Tune's are in
+`tune_internals`: they take a second more to import, for which a Ray that starts is not to wait.
 
 Read in Ray 2.60.0. A newer Ray may move them without a word: `tests/execution/test_ray_internals.py` says so first.
 """
@@ -6,11 +7,9 @@ Read in Ray 2.60.0. A newer Ray may move them without a word: `tests/execution/t
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -27,54 +26,17 @@ from ray.autoscaler.v2.utils import is_autoscaler_v2
 from ray.exceptions import RpcError
 from ray.experimental import internal_kv
 from ray.experimental.internal_kv import internal_kv_get_gcs_client
-from ray.tune.execution import tune_controller
-from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
-from ray.tune.progress_reporter import TrialProgressCallback
-from ray.tune.schedulers import FIFOScheduler
 
 from fpray.config import parse
+
+# A path in a sweep file is relative to where the command was started, in the trials too. Said before Ray starts: its
+# processes inherit it.
+os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
 
 HEAD = "node:__internal_head__"
 """The resource that the head node alone has, one of it."""
 KUBERNETES_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 """The file that tells a pod its namespace."""
-
-
-class QuietReporter(TrialProgressCallback):
-    """Takes the place of the callback with which Tune prints every trial's end, whatever its verbosity."""
-
-    def _print(self, msg: str) -> None:
-        pass
-
-
-class KeepProcesses(FIFOScheduler):
-    """Keeps trials' processes for trials to come, where Tune would end them.
-
-    By itself Tune keeps one process that no trial asks for. Trials that wait for results (`search.lag`) ask for none,
-    so of those that end at about the same time all others would lose theirs; and what is kept Tune would hand to
-    a trial whose own process is about to be there, and end that.
-    """
-
-    def __init__(self, to_come: Callable[[], int]) -> None:
-        """
-        Args:
-            to_come: how many trials will ask for a process soon.
-        """
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._to_come = to_come
-        self._kept = Counter[Any]()
-        """How many more processes than Tune's own number are kept for each request."""
-
-    def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """None: Tune then gives a kept process to a trial that has none. Called before it looks what to keep."""
-        controller = tune_controller._tune_controller
-        cache, staged = controller._actor_cache, controller._staged_trials
-        for request in {*cache._cached_objects, *self._kept}:
-            # A kept process must not take the room of one that differs.
-            in_the_way = any(trial.placement_group_factory != request for trial in staged)
-            wanted = 0 if in_the_way else self._to_come()
-            cache.increase_max(request, wanted - self._kept[request])
-            self._kept[request] = wanted
 
 
 @contextmanager
@@ -137,12 +99,9 @@ def autoscaler_complaints() -> list[str]:
     return [f"{name}: {why}" for name, why in complaints.items()]
 
 
-def keep_credentials_from_logs() -> None:
-    """Tune would hand AWS's credentials to trials in a way that Ray writes into a log.
-
-    Processes on this machine have them anyhow, and nodes of a cluster have their own.
-    """
-    ENV_VARS_TO_PROPAGATE.difference_update({name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")})
+def import_ahead(module: str, processes: int) -> None:
+    """Let a Ray that is going to start here start so many idle processes at once, and each one import a module."""
+    os.environ |= {"RAY_preload_python_modules": module, "RAY_num_prestart_python_workers": str(processes)}
 
 
 def servers_started_here() -> Mapping[str, subprocess.Popen[bytes]]:
@@ -189,28 +148,3 @@ def gcs_knows_this_node(seconds: float) -> bool | None:
     except RpcError:
         return None
     return bool(alive)
-
-
-@contextmanager
-def asked_before_ray_speaks(ask: Callable[[], None]) -> Iterator[None]:
-    """Call `ask` before Tune logs that a trial's process died, and before Ray prints what ails a cluster.
-
-    Ray prints that whatever `log_to_driver` says.
-    """
-
-    def filtered(record: logging.LogRecord) -> bool:
-        ask()
-        return True
-
-    def print_to_stdstream(*arguments: Any, **named: Any) -> None:
-        ask()
-        before(*arguments, **named)
-
-    before = worker.print_to_stdstream
-    cast(Any, worker).print_to_stdstream = print_to_stdstream
-    tune_controller.logger.addFilter(filtered)
-    try:
-        yield
-    finally:
-        tune_controller.logger.removeFilter(filtered)
-        cast(Any, worker).print_to_stdstream = before

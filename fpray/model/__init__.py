@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fpray.model.attention import pack, unpack
     from fpray.model.classifier import Classifier, load_weights, weights_of
     from fpray.model.clip import LoadedClip, switch_on_checkpointing
-    from fpray.model.known import device_name
+    from fpray.model.known import computed_by, device_name
     from fpray.model.opening import open_model
     from fpray.model.reference import Reference, load_reference
 
@@ -28,7 +28,7 @@ __getattr__ = attach(
         **dict.fromkeys(("pack", "unpack"), "attention"),
         **dict.fromkeys(("Classifier", "load_weights", "weights_of"), "classifier"),
         **dict.fromkeys(("LoadedClip", "switch_on_checkpointing"), "clip"),
-        "device_name": "known",
+        **dict.fromkeys(("computed_by", "device_name"), "known"),
         "open_model": "opening",
         **dict.fromkeys(("Reference", "load_reference"), "reference"),
     },
@@ -41,6 +41,7 @@ __all__ = [
     "LoadedClip",
     "Model",
     "Reference",
+    "computed_by",
     "device_name",
     "load_reference",
     "load_weights",

@@ -45,6 +45,11 @@ def known_or_computed(
     return computed
 
 
+def computed_by(device: torch.device) -> str:
+    """A text that changes with what decides the last bits of what a device computes."""
+    return f"{device_name(device)}, {torch.get_num_threads()} threads" if device.type == "cpu" else device_name(device)
+
+
 def device_name(device: torch.device) -> str:
     """The GPU's name, or `cpu`."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from fpray.data import Batch, Dataset, Items, Split, Transformed, in_order, to_device
 from fpray.model.classifier import Classifier, head_of, zero_shot_rows
 from fpray.model.clip import LoadedClip, bytes_of, load_clip
-from fpray.model.known import device_name, known_or_computed
+from fpray.model.known import computed_by, known_or_computed
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Reference:
                 return self._features[split]
             self._features[split] = known_or_computed(
                 f"features of {len(images):,} images",
-                f"{self.digest} {device_name(self.device)}\n{cropped}",
+                f"{self.digest} {computed_by(self.device)}\n{cropped}",
                 (len(images), self.classifier.head.in_features),
                 self.kept_bytes,
                 lambda: self._computed(split),
@@ -111,7 +111,7 @@ def _head_rows(loaded: LoadedClip, dataset: Dataset, kept_bytes: int) -> Tensor:
     if not kept_bytes:
         return compute()
     device, width = loaded.logit_scale.device, loaded.encode_text([classes[0]]).shape[1]
-    source = f"{loaded.digest} {device_name(device)}\n{json.dumps([classes, templates])}"
+    source = f"{loaded.digest} {computed_by(device)}\n{json.dumps([classes, templates])}"
     return known_or_computed(
         f"zero-shot head of {len(classes):,} classes", source, (len(classes), width), kept_bytes, compute
     )

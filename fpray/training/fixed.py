@@ -13,6 +13,7 @@ from fpray.config import Train
 from fpray.data import Batch, Draws
 from fpray.kept import KeptRows, kept_rows
 from fpray.methods import TrainedMethod
+from fpray.model import computed_by
 from fpray.training.runtime import Runtime
 
 
@@ -58,9 +59,8 @@ class Fixed:
         if not type(self._method).fixed.__module__.startswith("fpray.") or (drawn := self._draws.source()) is None:
             return None
         batches = (train.batch_size, train.accumulate, train.precision, self._runtime.world_size)
-        source = (
-            f"{drawn}\n{__version__} {self._method.name}\n{reference.digest}\n{batches} {self._runtime.device_name}"
-        )
+        by = computed_by(self._runtime.device)
+        source = f"{drawn}\n{__version__} {self._method.name}\n{reference.digest}\n{batches} {by}"
         what = f"{self._method.name}'s fixed part of {self._draws.rows:,} draws"
         return kept_rows(what, source, self._draws.rows, shape, np.float32, reference.kept_bytes)
 

@@ -14,12 +14,8 @@ from ray._private import ray_constants, worker
 from ray.tune.execution import class_cache, tune_controller
 from ray.tune.progress_reporter import TrialProgressCallback
 
-from fpray.execution.ray_internals import (
-    QuietReporter,
-    asked_before_ray_speaks,
-    keep_credentials_from_logs,
-    on_loopback,
-)
+from fpray.execution.ray_internals import on_loopback
+from fpray.execution.tune_internals import QuietReporter, asked_before_ray_speaks, keep_credentials_from_logs
 from tests.waiting import PATIENCE_SECONDS
 
 
@@ -53,6 +49,37 @@ def test_tune_hands_no_credentials_on() -> None:
     assert class_cache.ENV_VARS_TO_PROPAGATE, "it is elsewhere now"
     keep_credentials_from_logs()
     assert not [name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")]
+
+
+def test_an_idle_process_is_taken_that_has_imported_what_a_trial_needs() -> None:
+    """In a process of its own: it is a Ray's start that decides it."""
+    program = """
+import os, psutil, ray, time
+from ray.tune.execution import class_cache
+from fpray.execution.ray_internals import import_ahead
+from fpray.execution.tune_internals import hand_no_environment_on
+
+class Trial:
+    def tell(self, module):
+        import sys
+        return os.getpid(), module in sys.modules
+
+def idle():
+    everyone = psutil.Process().children(recursive=True)
+    return {p.pid for p in everyone if p.is_running() and p.cmdline()[:1] == ["ray::IDLE"]}
+
+import_ahead("wave", 1)
+ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
+os.environ["RAY_TRAIN_V2_ENABLED"] = "1"
+while not (ready := idle()):
+    time.sleep(0.1)
+by_itself = ray.get(class_cache._ActorClassCache().get(Trial).remote().tell.remote("wave"))
+hand_no_environment_on()
+now = ray.get(class_cache._ActorClassCache().get(Trial).remote().tell.remote("wave"))
+print(by_itself[0] in ready, now[0] in ready, now[1])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert done.stdout == "False True True\n", done.stderr
 
 
 def test_before_ray_speaks_is_asked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,8 @@ from upath import UPath
 
 from fpray.config import Sweep, TrialSettings, read_sweep
 from fpray.errors import UserError
-from fpray.execution.cluster import Cluster, connect
+from fpray.execution.cluster import Cluster
+from fpray.execution.connection import connect
 from fpray.execution.executor import execute
 from fpray.records import Count, LostHoldError, Record, SweepFolder
 from fpray.search.schedule import Schedule

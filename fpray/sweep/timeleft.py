@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 from statistics import fmean, median
@@ -17,7 +18,7 @@ class TimeLeft:
 
     A trial is taken to last as long as the others of its study did, or as its own epochs do; one of a study of which
     nothing is known as long as the others that train, or don't. What trials take beside is counted as the median of
-    all: only the first in a process waits for that to start. The trials that are left are given in turn to whatever
+    those that found a process waiting. The trials that are left are given in turn to whatever
     runs a trial and is free first.
     """
 
@@ -68,12 +69,17 @@ class TimeLeft:
         return {study: known.get(study, fmean(alike[_trains(study)] or every)) + beside for study in self._studies}
 
     def _beside(self, records: Sequence[Record]) -> float:
-        """The seconds between a trial's begin and end that are not in its cost, where this command ran all of it."""
+        """The seconds between a trial's begin and end that are not in its cost, where this command ran all of it.
+
+        Those that began before any had ended don't count: they had processes that were just starting.
+        """
+        here = [record for record in records if record.started >= self._began]
+        warm = min((record.ended for record in here if record.ended is not None), default=math.inf)
         beside = [
             record.ended - record.started - record.cost.seconds
-            for record in records
+            for record in here
             if record.cost is not None and record.ended is not None
-            if record.attempt <= 1 and record.started >= self._began
+            if record.attempt <= 1 and record.started >= warm
         ]
         return median(beside) if beside else 0.0
 

@@ -69,6 +69,15 @@ def test_it_is_right_within_a_quarter(beside: float, start: float) -> None:
     assert max(errors) < 0.25, errors
 
 
+def test_what_the_first_trials_wait_for_their_processes_the_others_do_not() -> None:
+    ran, schedule = simulated(0.0, start=30.0)
+    whole = max(started + seconds for _, started, seconds in ran) - BEGAN
+    left = TimeLeft(schedule.studies, EPOCHS, BEGAN)
+    now = BEGAN + 60.0  # the zero-shot trial alone has ended, of which all but a tenth was waiting
+    estimate = left([at(r, started, s, now) for r, started, s in ran if started <= now], now, 2)
+    assert estimate == pytest.approx(whole - 60, rel=0.25)
+
+
 def test_it_moves_between_two_epochs() -> None:
     ran, schedule = simulated(0.0)
     left = TimeLeft(schedule.studies, EPOCHS, BEGAN)

@@ -30,10 +30,10 @@ import ray.train
 import ray.train.torch
 import torch
 from ray import tune
-from torch.nn.functional import cross_entropy
 from torch.utils.data import default_collate
 
 from benchmarks import plain
+from benchmarks.training import new_method, preloaded, timed
 from fpray.config import Sweep
 from fpray.config.file import read_sweep
 from fpray.data import open_dataset
@@ -62,39 +62,24 @@ def bare_costs(_: int) -> dict[str, float]:
     torch.set_num_threads(1)
     sweep = read_sweep(FILE)
     reference = load_reference("embedded", None, open_dataset(sweep.data), torch.device("cpu"))
-    split, *others = reference.dataset.splits()
-    items = reference.augmented(split)
-    batch = reference.on_device(default_collate([items[i] for i in range(int(sweep.train.batch_size))]))
-    evaluated = reference.on_device(default_collate([items[i] for i in range(EVALUATED_AT_ONCE["cpu"])]))["images"]
+    split = reference.dataset.splits()[0]
+    images = preloaded(reference, int(sweep.train.batch_size))
+    evaluated = preloaded(reference, EVALUATED_AT_ONCE["cpu"])["images"]
     costs = {}
     for name in ("full", "lora", "linear_probe"):
-        params = {k: d.extremes()[0] for k, d in sweep.methods[name].space().items()}
-        method = METHODS[name].make(params, reference)
-        assert isinstance(method, TrainedMethod)
-        method.train()
+        method, batch = new_method(name, reference, sweep), images
         if name == "linear_probe":
-            data = method.training_data(split)
-            own = default_collate([data[i] for i in range(len(batch["labels"]))])
-            costs[name] = timed(lambda m=method, b=own: sum(m(b).values()).backward())
-        elif name == "full":
-            costs[name] = timed(
-                lambda m=method: cross_entropy(m.classifier(batch["images"]), batch["labels"]).backward()
-            )
-        else:
-            costs[name] = timed(lambda m=method: sum(m(batch).values()).backward())
+            known = method.training_data(split)
+            batch = default_collate([known[i] for i in range(len(images["labels"]))])
+        costs[name] = typical(lambda m=method, b=batch: sum(m(b).values()).backward())
     with torch.no_grad():
-        costs["image"] = timed(lambda: reference.classifier(evaluated)) / len(evaluated)
+        costs["image"] = typical(lambda: reference.classifier(evaluated)) / len(evaluated)
     return costs
 
 
-def timed(work: Callable[[], object]) -> float:
+def typical(work: Callable[[], object]) -> float:
     """The median seconds of some rounds, after two that warm up."""
-    times = []
-    for _ in range(ROUNDS + 2):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return median(times[2:])
+    return median([timed(work, torch.device("cpu")) for _ in range(ROUNDS + 2)][2:])
 
 
 def necessary(sweep: Sweep) -> float:
@@ -205,7 +190,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fpray-efficiency-cache-") as cache:
         os.environ["FPRAY_CACHE"] = cache
         sweep = read_sweep(FILE)
-        open_dataset(sweep.data).images(open_dataset(sweep.data).splits()[0])  # draws the pictures, for all of them
+        dataset = open_dataset(sweep.data)
+        dataset.images(dataset.splits()[0])  # draws the pictures, for all of them
         needed = necessary(sweep)
         wall = by_fpray(options.overrides)
         figures = {"necessary": needed, "wall": wall, "efficiency": needed / wall / SLOTS}

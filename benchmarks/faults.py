@@ -17,7 +17,8 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,6 @@ class Campaign:
 
     def __post_init__(self) -> None:
         self.cache = self.folder / "cache"
-        self.cache.mkdir()
-        if os.geteuid() == 0:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", self.cache], check=True)
         os.environ["FPRAY_CACHE"] = str(self.cache)
         clip = self.folder / "clip"
         clip.mkdir()
@@ -241,6 +239,20 @@ def damage(kind: str, file: Path, chance: random.Random) -> None:
             opened.write(bytes(room) if "pages" in kind else chance.randbytes(min(room, 100)))
 
 
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A folder that is a disk of its own, if this is root."""
+    folder.mkdir()
+    if os.geteuid() != 0:
+        yield
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 def fill(disk: Path) -> None:
     """Leave no room on a disk."""
     with suppress(OSError), (disk / "ballast").open("wb", buffering=0) as file:
@@ -276,7 +288,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=COUNTS, default=list(COUNTS), help="kinds of faults")
     options = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="fpray-faults-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fpray-faults-") as folder, small_disk(Path(folder, "cache")):
         campaign = Campaign(Path(folder), random.Random(options.seed))
         for kind in options.only:
             if kind in IN_TRIALS:
@@ -288,8 +300,6 @@ def main() -> None:
                 campaign.faults_of_the_server(COUNTS[kind])
             else:
                 campaign.faults_of_the_command(kind, COUNTS[kind], cuts=kind == "SIGKILL")
-        if os.geteuid() == 0:
-            subprocess.run(["umount", "--lazy", campaign.cache], check=True)
     print(json.dumps({"seed": options.seed, "minutes": round((time.monotonic() - began) / 60)}))
     print(table(campaign.tallies))
 

@@ -40,7 +40,7 @@ class LoadedClip:
         """A text that changes with any weight of the model."""
         digest = hashlib.blake2b(self.name.encode())
         for value in self.clip.state_dict().values():
-            digest.update(bytes_of(value))
+            digest.update(memory_of(value))
         return digest.hexdigest()
 
     @property
@@ -62,9 +62,9 @@ class LoadedClip:
         return features
 
 
-def bytes_of(value: Tensor) -> bytes:
-    """A tensor's values, as they lie in memory."""
-    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+def memory_of(value: Tensor) -> memoryview:
+    """The bytes of a tensor's values, as they lie in memory."""
+    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def switch_on_checkpointing(tower: nn.Module) -> bool:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from fpray.data import Batch, Dataset, Items, Split, Transformed, in_order, to_device
 from fpray.model.classifier import Classifier, head_of, zero_shot_rows
-from fpray.model.clip import LoadedClip, bytes_of, load_clip
+from fpray.model.clip import LoadedClip, load_clip, memory_of
 from fpray.model.known import computed_by, known_or_computed
 
 
@@ -38,7 +38,9 @@ class Reference:
     @cached_property
     def digest(self) -> str:
         """A text that changes with any weight of the model, and with the head."""
-        return hashlib.blake2b(self.loaded.digest.encode() + bytes_of(self.classifier.head.weight)).hexdigest()
+        digest = hashlib.blake2b(self.loaded.digest.encode())
+        digest.update(memory_of(self.classifier.head.weight))
+        return digest.hexdigest()
 
     def augmented(self, split: Split) -> Items:
         """The pixels of the split's images, cropped as open_clip does for training, with labels."""

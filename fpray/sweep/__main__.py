@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fpray.arguments import OVERRIDES, file_and_overrides
 from fpray.command import told_in_a_sentence
+
+if TYPE_CHECKING:
+    from fpray.config import Sweep
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -54,28 +57,31 @@ def sweep(
                 stack.enter_context(started_early())
             # Late: they import torch, and help is to come at once.
             with events.doing("loading PyTorch"):
-                from fpray.model import require_model
-                from fpray.sweep.reading import sweep_for_its_folder
                 from fpray.sweep.run import run_sweep
 
-                settings, kept = sweep_for_its_folder(content, path)
-            for model in settings.model.each():
-                require_model(model.name, model.pretrained)
+                settings, kept = _read(content, path)
             for line in kept:
                 events.say(f"note: {line}")
             raise typer.Exit(run_sweep(settings, address=address, retry_failed=retry_failed, hours=hours))
 
 
-def _dry_run(content: dict[str, Any], path: Path, here: bool) -> list[str]:
-    """The resolved file, and the plan."""
-    from fpray.config import dump_sweep
+def _read(content: dict[str, Any], path: Path) -> tuple[Sweep, list[str]]:
+    """The sweep, whose models' names are known, and what its folder keeps, see `sweep_for_its_folder`."""
     from fpray.model import require_model
-    from fpray.sweep.dry import dry_run_lines
     from fpray.sweep.reading import sweep_for_its_folder
 
     settings, kept = sweep_for_its_folder(content, path)
     for model in settings.model.each():
         require_model(model.name, model.pretrained)
+    return settings, kept
+
+
+def _dry_run(content: dict[str, Any], path: Path, here: bool) -> list[str]:
+    """The resolved file, and the plan."""
+    from fpray.config import dump_sweep
+    from fpray.sweep.dry import dry_run_lines
+
+    settings, kept = _read(content, path)
     return [dump_sweep(settings), *kept, *dry_run_lines(settings, here=here)]
 
 

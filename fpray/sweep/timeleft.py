@@ -18,8 +18,8 @@ class TimeLeft:
 
     A trial is taken to last as long as the others of its study did, or as its own epochs do; one of a study of which
     nothing is known as long as the others that train, or don't. What trials take beside is counted as the median of
-    those that found a process waiting. The trials that are left are given in turn to whatever
-    runs a trial and is free first.
+    those that found a process waiting. The trials that are left are given in turn to whatever runs a trial and is free
+    first.
     """
 
     def __init__(self, studies: Sequence[Study], epochs: int, began: float) -> None:

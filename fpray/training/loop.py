@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from fpray.config import Train
 from fpray.data import Batch, Draws, EpochBatches, Split, loader
@@ -71,28 +70,21 @@ def train(
     """
     trained = Trained(() if checkpoint is None else checkpoint.history)
     epochs = range(len(trained.history), settings.epochs)
-    data = method.training_data(next(s for s in splits if s.part == "train"))
-    data.keep(method.reference.kept_bytes, settings.epochs, seed)
-    batches = EpochBatches(len(data), int(settings.batch_size), seed, runtime.rank, runtime.world_size, epochs)
-    draws = Draws(data, seed, settings.epochs)
+    draws, batches = _draws(method, settings, seed, splits, runtime, epochs)
     stream = iter(loader(draws, method.reference.loader_workers, runtime.device, batch_sampler=batches))
     validation = Evaluator(method.reference, [s for s in splits if s.part == "val"], runtime, settings.autocast)
     stepper = Stepper(method, settings, runtime, fixed_for(method, draws, settings, runtime))
     if checkpoint is not None:
         checkpoint.restore(method, stepper.optimizer)
-    saving = _Saving(method, stepper.optimizer, settings.checkpoint_seconds, save, len(trained.history))
+    keeping = _Keeping(stepper, save, tell, len(trained.history))
     for epoch in epochs:
         if runtime.must_stop():
-            if runtime.is_main:
-                saving.before_stopping(trained.history)
+            keeping.before_stopping(trained.history)
             raise StoppedError
         started = time.monotonic()
         # Seeded anew each epoch: then an interrupted trial draws the same numbers (dropout).
         torch.manual_seed(epoch_seed(seed, epoch, runtime.rank))
-        method.train()
-        losses = _train_epoch(stepper, stream, batches.steps, epoch, runtime)
-        _check_finite(losses, stepper.trained, epoch)
-        runtime.share_buffers(method)
+        losses = _train_epoch(stepper, stream, batches.steps, epoch)
         trained_at = time.monotonic()
         predictions = validation.predict(method.classifier) if settings.validates_after(epoch + 1) else {}
         done = Epoch(
@@ -107,49 +99,65 @@ def train(
             ended=time.time(),
         )
         trained = Trained((*trained.history, done), predictions)
-        if runtime.is_main:
-            saving.after_epoch(trained.history)
-            tell(trained.history)
+        keeping.after_epoch(trained.history)
         runtime.wait_for_all()
     return trained
 
 
-class _Saving:
-    """Saves a training's checkpoints: after an epoch that ends so many seconds after the last one, and at a stop."""
+def _draws(
+    method: TrainedMethod[Any], settings: Train, seed: int, splits: Sequence[Split], runtime: Runtime, epochs: range
+) -> tuple[Draws, EpochBatches]:
+    """The draws of a training, and which of them are in this worker's batches."""
+    data = method.training_data(next(s for s in splits if s.part == "train"))
+    data.keep(method.reference.kept_bytes, settings.epochs, seed)
+    batches = EpochBatches(len(data), int(settings.batch_size), seed, runtime.rank, runtime.world_size, epochs)
+    return Draws(data, seed, settings.epochs), batches
+
+
+class _Keeping:
+    """What the main worker keeps of a training: a checkpoint after an epoch that ends `checkpoint_seconds` after the
+    last one, and at a stop; what each epoch gave. The others keep nothing."""
 
     def __init__(
         self,
-        method: TrainedMethod[Any],
-        optimizer: Optimizer,
-        seconds: float,
+        stepper: Stepper,
         save: Callable[[Checkpoint], None],
+        tell: Callable[[tuple[Epoch, ...]], None],
         epochs: int,
     ) -> None:
-        self._method, self._optimizer, self._seconds, self._save = method, optimizer, seconds, save
+        self._stepper, self._save, self._tell = stepper, save, tell
         self._epochs, self._at = epochs, time.monotonic()
 
     def after_epoch(self, history: tuple[Epoch, ...]) -> None:
-        if time.monotonic() - self._at >= self._seconds:
+        if time.monotonic() - self._at >= self._stepper.settings.checkpoint_seconds:
             self.before_stopping(history)
             self._at = time.monotonic()
+        if self._stepper.runtime.is_main:
+            self._tell(history)
 
     def before_stopping(self, history: tuple[Epoch, ...]) -> None:
-        if len(history) > self._epochs:
-            self._save(Checkpoint.of(self._method, self._optimizer, history))
+        if self._stepper.runtime.is_main and len(history) > self._epochs:
+            self._save(Checkpoint.of(self._stepper.method, self._stepper.optimizer, history))
             self._epochs = len(history)
 
 
-def _train_epoch(
-    stepper: Stepper, stream: Iterator[Batch], steps: int, epoch: int, runtime: Runtime
-) -> dict[str, float]:
-    """One epoch of steps; the mean of each loss."""
-    sums: dict[str, Tensor] = {}
+def _train_epoch(stepper: Stepper, stream: Iterator[Batch], steps: int, epoch: int) -> dict[str, float]:
+    """One epoch of steps; the mean of each loss.
+
+    Raises:
+        TrainingError: if a loss or a weight is no longer finite.
+    """
+    runtime, sums = stepper.runtime, dict[str, Tensor]()
+    stepper.method.train()
     total = stepper.settings.epochs * steps
     for step, batch in enumerate(islice(stream, steps), start=epoch * steps):
         runtime.beat()
         for name, loss in stepper.step(batch, lr_factor(step, total, stepper.settings)).items():
             sums[name] = sums.get(name, 0) + loss
-    return {name: float(runtime.mean(value)) / steps for name, value in sums.items()}
+    losses = {name: float(runtime.mean(value)) / steps for name, value in sums.items()}
+    _check_finite(losses, stepper.trained, epoch)
+    runtime.share_buffers(stepper.method)
+    return losses
 
 
 def _check_finite(losses: Mapping[str, float], weights: Iterable[Tensor], epoch: int) -> None:

@@ -76,7 +76,7 @@ def run(layout: str, model: str, scratch: Path) -> dict[str, Any]:
         "name": layout,
         "data": data,
         "model": {"name": model},
-        "train": {"epochs": 1, "batch_size": 2},
+        "train": {"epochs": 1, "batch_size": 2, "alphas": 3},
         "methods": {"zero_shot": {}} | {name: {"trials": 1} for name in METHODS},
         "storage": str(scratch / "results"),
         "tracking": None,

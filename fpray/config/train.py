@@ -54,6 +54,9 @@ class Train(Section):
     checkpoint_seconds: float = Field(120, ge=0)
     """A trial's checkpoint is written after an epoch that ends so long after the last one, and when it is interrupted:
     a trial that is killed does at most the epoch it was in again, or so many seconds where epochs are shorter."""
+    alphas: int = Field(11, ge=0, le=101)
+    """The points of the curve that each trained trial records: its validation accuracy by WiSE-FT's alpha, at so many
+    alphas evenly spaced from 0 (the pre-trained weights) to 1 (the trained ones); 0 for no curve."""
     seeds: Annotated[tuple[Seed, ...], WithJsonSchema(SEEDS)] = (0,)
     """The seeds of the training: each configuration is trained with every one, and reported by the mean."""
 
@@ -70,6 +73,13 @@ class Train(Section):
     def autocast(self) -> torch.dtype | None:
         """The type that the forward pass computes in; None for the weights' own, fp32."""
         return torch.bfloat16 if self.precision == "bf16" else None
+
+    @field_validator("alphas")
+    @classmethod
+    def _both_ends(cls, alphas: int) -> int:
+        if alphas == 1:
+            raise ValueError("a curve has two ends, so give at least 2, or 0 for none")
+        return alphas
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -26,7 +26,7 @@ from fpray.execution.tune_internals import (
     keep_credentials_from_logs,
 )
 from fpray.records import LostHoldError, Record, SupersededError, SweepFolder
-from fpray.search import Schedule, Wait
+from fpray.search import AskAndTell, Wait
 from fpray.storage import StorageError
 from fpray.training import Work, run_trial
 
@@ -54,7 +54,7 @@ KEPT_SECONDS = 60.0
 
 
 def execute(
-    schedule: Schedule,
+    schedule: AskAndTell,
     folder: SweepFolder,
     *,
     room: Callable[[], Room],
@@ -116,7 +116,7 @@ class _ScheduleSearcher(Searcher):
 
     def __init__(
         self,
-        schedule: Schedule,
+        schedule: AskAndTell,
         folder: SweepFolder,
         room: Callable[[], Room],
         on_change: Callable[[Record], None],

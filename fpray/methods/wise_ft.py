@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
-from torch import Tensor
 
 from fpray.methods.base import DerivedMethod, Hyperparameters
-from fpray.model import Classifier, load_weights, weights_of
+from fpray.model import Classifier, interpolate, load_weights
 from fpray.space import Uniform
 
 
@@ -34,14 +32,6 @@ class WiseFT(DerivedMethod[WiseFTParams]):
     def plain(self) -> Classifier:
         classifier = copy.deepcopy(self.reference.classifier)
         (fine_tuned,) = self.sources
-        load_weights(classifier, interpolate(weights_of(classifier), fine_tuned, self.params.alpha))
+        load_weights(classifier, fine_tuned)
+        interpolate(self.reference.classifier, classifier, self.params.alpha, into=classifier)
         return classifier
-
-
-def interpolate(start: Mapping[str, Tensor], end: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    """(1 - alpha) * start + alpha * end, key by key; whole-number entries (counters) are the nearer end's."""
-    nearer = end if alpha >= 0.5 else start
-    return {
-        key: ((1 - alpha) * start[key] + alpha * end[key]) if start[key].is_floating_point() else nearer[key]
-        for key in start
-    }

@@ -67,6 +67,22 @@ def weights_of(classifier: Classifier) -> dict[str, Tensor]:
     return {key: value.detach().cpu().contiguous() for key, value in (encoder | head).items()}
 
 
+@torch.no_grad()
+def interpolate(start: nn.Module, end: nn.Module, alpha: float, into: nn.Module) -> None:
+    """Give a module the weights (1 - alpha) * start + alpha * end, in place and one tensor after another: the three
+    are of one architecture and on one device. Whole-number entries (counters) are the nearer end's.
+
+    Args:
+        into: may be `end`.
+    """
+    starts, ends = start.state_dict(), end.state_dict()
+    for key, own in into.state_dict().items():
+        if own.is_floating_point():
+            own.copy_((1 - alpha) * starts[key] + alpha * ends[key])
+        else:
+            own.copy_(ends[key] if alpha >= 0.5 else starts[key])
+
+
 def load_weights(classifier: Classifier, weights: Mapping[str, Tensor]) -> None:
     """Put weights from `weights_of` into a classifier of the same architecture."""
     classifier.load_state_dict(

@@ -1,10 +1,10 @@
 """The records: one folder for each trial, and the truth about it. Everything else is derived from them.
 
 A `Record` says of a `Trial` (method, hyperparameters, seed, model) how far it is and what it gave: an `Epoch` for each
-one trained, a `Count` for each split evaluated, its `Movement` from the reference, `Cost` and `Provenance`. A
-`SweepFolder` holds all of a sweep: its `RecordStore` reads and writes the records, a trial's process writes through an
-`AttemptStore`, which refuses once a later attempt has begun, and its stop request ends trials early. `held` keeps a
-second command off the same folder.
+one trained, a `Count` for each split evaluated, a `CurvePoint` for each alpha, its `Movement` from the reference,
+`Cost` and `Provenance`. A `SweepFolder` holds all of a sweep: its `RecordStore` reads and writes the records, a trial's
+process writes through an `AttemptStore`, which refuses once a later attempt has begun, and its stop request ends trials
+early. `held` keeps a second command off the same folder.
 
 Records are read and listed without torch.
 """
@@ -14,15 +14,28 @@ from fpray.records.identity import identify, renew
 from fpray.records.known import known_storages, remember
 from fpray.records.lock import Hold, LostHoldError, held, holder
 from fpray.records.provenance import commit, provenance_of, versions
-from fpray.records.record import Cost, Count, Epoch, Movement, Provenance, Record, accuracies, accuracy_key, column_of
+from fpray.records.record import (
+    Cost,
+    Count,
+    CurvePoint,
+    Epoch,
+    Movement,
+    Provenance,
+    Record,
+    accuracies,
+    accuracy_key,
+    column_of,
+)
 from fpray.records.stop import StopRequest
 from fpray.records.store import AttemptStore, DamagedRecordError, RecordStore, SupersededError
-from fpray.records.trial import Trial, configuration_id, configuration_of, trial_id
+from fpray.records.trial import ALPHA, Trial, configuration_id, configuration_of, trial_id
 
 __all__ = [
+    "ALPHA",
     "AttemptStore",
     "Cost",
     "Count",
+    "CurvePoint",
     "DamagedRecordError",
     "Epoch",
     "Hold",

@@ -52,6 +52,11 @@ class SweepFolder:
         return RecordStore(self.path)
 
     @property
+    def points(self) -> SweepFolder:
+        """The folder of the points of curves that were evaluated on the test images, with a record for each."""
+        return SweepFolder(self.path / "points")
+
+    @property
     def stop(self) -> StopRequest:
         return StopRequest(self.path)
 

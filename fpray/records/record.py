@@ -50,6 +50,14 @@ class Epoch(Recorded):
     ended: float
 
 
+class CurvePoint(Recorded):
+    """A place between the reference's weights (alpha 0) and those that a trial trained (1), as WiSE-FT interpolates
+    them, and what it gives on the validation splits."""
+
+    alpha: float = Field(ge=0, le=1)
+    validation: dict[str, Count]
+
+
 class Movement(Recorded):
     """The distance of the model from the reference: the paper's explanation of lost OOD accuracy."""
 
@@ -107,6 +115,8 @@ class Record(Recorded):
     furthest: int = Field(0, ge=0)
     """The number of epochs that the attempt which got furthest has done, before this one."""
     results: dict[str, Count] = {}
+    curve: tuple[CurvePoint, ...] = ()
+    """By alpha; none for a trial that trains nothing."""
     movement: Movement | None = None
     cost: Cost | None = None
     provenance: Provenance | None = None
@@ -143,6 +153,7 @@ class Record(Recorded):
         self,
         *,
         results: Mapping[str, Count],
+        curve: tuple[CurvePoint, ...] = (),
         movement: Movement | None = None,
         cost: Cost | None = None,
         unreadable: Mapping[str, tuple[str, ...]] | None = None,
@@ -152,6 +163,7 @@ class Record(Recorded):
             status="finished",
             ended=time.time(),
             results=results,
+            curve=curve,
             movement=movement,
             cost=cost,
             unreadable=unreadable or {},

@@ -11,6 +11,8 @@ from fpray.space import Params
 
 TRIAL_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """The pattern of a trial's id: it is the name of a folder, and can't lead out of the sweep's."""
+ALPHA = "alpha"
+"""The one hyperparameter of a point of a curve."""
 _PARTS = re.compile(r"(?P<configuration>.+-\d{3,})(?:-s\d+)?")
 
 
@@ -39,6 +41,11 @@ class Trial(Recorded):
     def configuration(self) -> str:
         """The id without the seed: the same for the trials of one configuration with every seed."""
         return configuration_of(self.id)
+
+    def point(self, alpha: float) -> Trial:
+        """A point of this trial's curve, as a trial that has this one for its source and needs what its method does."""
+        changes = {"id": f"{self.id}-alpha-{alpha:.3g}", "params": {ALPHA: alpha}, "sources": (self.id,)}
+        return self.model_copy(update=changes)
 
 
 def configuration_id(study: str, number: int) -> str:

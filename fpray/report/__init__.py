@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fpray.lazily import attach
 
 if TYPE_CHECKING:
+    from fpray.report.curves import Averaged, curve_front
     from fpray.report.figures import png
     from fpray.report.files import write_report
     from fpray.report.pareto import Configuration, Rule
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __getattr__ = attach(
     __name__,
     {
+        "Averaged": "curves",
+        "curve_front": "curves",
         "png": "figures",
         "write_report": "files",
         "Configuration": "pareto",
@@ -35,10 +38,12 @@ __getattr__ = attach(
 )
 
 __all__ = [
+    "Averaged",
     "Configuration",
     "MethodReport",
     "Report",
     "Rule",
+    "curve_front",
     "describe",
     "make_report",
     "png",

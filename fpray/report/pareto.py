@@ -5,9 +5,9 @@ Validation images decide what is on a front and what is picked; test accuracies 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 import moocore
 import numpy as np
@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from fpray.records import Record, accuracy_key
 from fpray.search import Study
 from fpray.space import Params
+
+TEST = (accuracy_key("id/test"), accuracy_key("ood/test"))
+"""The metric keys of the test accuracies."""
 
 Rule = Literal["id_val", "ood_val", "knee"]
 """The rule that picks one configuration of a method: by ID or OOD validation accuracy, or at the front's knee."""
@@ -51,6 +54,21 @@ class Configuration(BaseModel):
     trials: tuple[str, ...]
 
 
+def finished(records: Iterable[Record], study: Study) -> list[list[Record]]:
+    """The records of the configurations of a study whose trials have finished with every seed.
+
+    Args:
+        records: the study's.
+    """
+
+    def number(record: Record) -> int:
+        return record.trial.number
+
+    ended = sorted((r for r in records if r.status == "finished"), key=number)
+    groups = [list(group) for _, group in groupby(ended, number)]
+    return [group for group in groups if len(group) == len(study.seeds)]
+
+
 def configurations(records: Iterable[Record], study: Study, objectives: tuple[str, str]) -> list[Configuration]:
     """The configurations of a study whose trials have finished with every seed.
 
@@ -58,43 +76,48 @@ def configurations(records: Iterable[Record], study: Study, objectives: tuple[st
         records: the study's.
         objectives: the metric keys of the ID and the OOD validation accuracy.
     """
-
-    def number(record: Record) -> int:
-        return record.trial.number
-
-    finished = sorted((r for r in records if r.status == "finished"), key=number)
-    groups = [list(group) for _, group in groupby(finished, number)]
-    return [_configuration(group, study, objectives) for group in groups if len(group) == len(study.seeds)]
+    return [_configuration(group, study, objectives) for group in finished(records, study)]
 
 
 def _configuration(records: Sequence[Record], study: Study, objectives: tuple[str, str]) -> Configuration:
     """The configuration of some trials, which differ in their seeds only."""
-    val = [_accuracy(record, *objectives) for record in records]
-    test = [_accuracy(record, accuracy_key("id/test"), accuracy_key("ood/test")) for record in records]
+    val = [accuracy_of(record.metrics(), *objectives) for record in records]
+    test = [accuracy_of(record.metrics(), *TEST) for record in records]
     first = records[0].trial
     return Configuration(
         name=first.configuration,
         method=first.method,
         model=study.model,
         params=study.suggestion(first),
-        val=_mean(val),
-        test=_mean(test),
+        val=mean_of(val),
+        test=mean_of(test),
         test_of_seeds=tuple(test),
         trials=tuple(record.trial.id for record in records),
     )
 
 
-def _accuracy(record: Record, id_key: str, ood_key: str) -> Accuracy:
-    metrics = record.metrics()
+def accuracy_of(metrics: Mapping[str, float], id_key: str, ood_key: str) -> Accuracy:
+    """Two of a trial's accuracies, which are in `metrics` by their keys."""
     return Accuracy(id=metrics[id_key], ood=metrics[ood_key])
 
 
-def _mean(accuracies: Sequence[Accuracy]) -> Accuracy:
+def mean_of(accuracies: Sequence[Accuracy]) -> Accuracy:
+    """The mean over the seeds."""
     id_mean, ood_mean = np.mean([a.pair for a in accuracies], axis=0).tolist()
     return Accuracy(id=id_mean, ood=ood_mean)
 
 
-def front(configurations: Sequence[Configuration]) -> list[Configuration]:
+class Validated(Protocol):
+    """Something that validation images judge."""
+
+    @property
+    def val(self) -> Accuracy: ...
+
+
+V = TypeVar("V", bound=Validated)
+
+
+def front(configurations: Sequence[V]) -> list[V]:
     """The configurations that no other beats on both validation accuracies, the highest ID accuracy first."""
     if not configurations:
         return []
@@ -113,7 +136,7 @@ def hypervolume(accuracies: Sequence[Accuracy], reference_point: tuple[float, fl
     return float(moocore.hypervolume(np.array([a.pair for a in accuracies]), ref=reference_point, maximise=True))
 
 
-def pick(configurations: Sequence[Configuration], rule: Rule) -> Configuration:
+def pick(configurations: Sequence[V], rule: Rule) -> V:
     """The configuration that a rule picks; of several as good, the one that is better in the other accuracy.
 
     Args:
@@ -126,7 +149,7 @@ def pick(configurations: Sequence[Configuration], rule: Rule) -> Configuration:
     return _knee(front(configurations))
 
 
-def _knee(front: Sequence[Configuration]) -> Configuration:
+def _knee(front: Sequence[V]) -> V:
     """The configuration of a front that lies farthest above the line through the front's two ends.
 
     With each accuracy scaled to [0, 1] over the front, that is the largest sum of the two. Of several as far above it,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fpray.config import Sweep
 from fpray.records import Record
+from fpray.report.curves import Averaged, curve_front, with_tests
 from fpray.report.pareto import Configuration, Rule, configurations, front, hypervolume, pick
 from fpray.search import Study, studies, study_name
 from fpray.space import Params
@@ -31,6 +32,8 @@ class MethodReport(BaseModel):
     id_val: Configuration | None
     ood_val: Configuration | None
     knee: Configuration | None
+    curve: tuple[Averaged, ...] = Field((), exclude_if=lambda curve: not curve)
+    """The front of its trials' curves, see `curve_front`; they count for nothing else here."""
 
     @property
     def name(self) -> str:
@@ -64,20 +67,33 @@ class Report(BaseModel):
         return sum(method.failed for method in self.methods)
 
 
-def make_report(sweep: Sweep, records: Sequence[Record]) -> Report:
-    """Derive a sweep's report from its records."""
+def make_report(sweep: Sweep, records: Sequence[Record], points: Sequence[Record] = ()) -> Report:
+    """Derive a sweep's report from its records.
+
+    Args:
+        records: of its trials.
+        points: of the points of their curves that were evaluated on the test images.
+    """
     methods, every = [], []
+    known = {record.trial.id: record for record in (*records, *points)}
     for study in studies(sweep):
         own = [record for record in records if study.has(record.trial)]
         found = configurations(own, study, sweep.search.objectives)
-        methods.append(_method_report(study, sweep, own, found))
+        curve = with_tests(curve_front(own, study, sweep.search.objectives), known)
+        methods.append(_method_report(study, sweep, own, found, curve))
         every += found
     return Report(
         sweep=sweep.name, reference_point=sweep.search.reference_point, methods=tuple(methods), points=tuple(every)
     )
 
 
-def _method_report(study: Study, sweep: Sweep, records: Sequence[Record], own: Sequence[Configuration]) -> MethodReport:
+def _method_report(
+    study: Study,
+    sweep: Sweep,
+    records: Sequence[Record],
+    own: Sequence[Configuration],
+    curve: tuple[Averaged, ...],
+) -> MethodReport:
     statuses = [r.status for r in records]
     best = front(own)
     return MethodReport(
@@ -90,6 +106,7 @@ def _method_report(study: Study, sweep: Sweep, records: Sequence[Record], own: S
         id_val=pick(own, "id_val") if own else None,
         ood_val=pick(own, "ood_val") if own else None,
         knee=pick(own, "knee") if own else None,
+        curve=curve,
     )
 
 

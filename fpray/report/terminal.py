@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 from scipy.special import stdtrit
 
-from fpray.report.pareto import Configuration, Rule
+from fpray.report.curves import Averaged
+from fpray.report.pareto import Configuration, Rule, pick
 from fpray.report.report import MethodReport, Report, describe
 
 
@@ -39,7 +40,7 @@ def table(report: Report) -> RenderableType:
             shown.add_row(*first, "\n".join(rules), picked.name, interval(picked, "id"), interval(picked, "ood"))
         if not m.picks():
             shown.add_row(*names, trials, "-", "-", "-", "-")
-    return Group(shown, *_hyperparameters(report), *_hypervolumes(report))
+    return Group(shown, *_hyperparameters(report), *_hypervolumes(report), *_averaged(report))
 
 
 def table_html(report: Report) -> str:
@@ -78,6 +79,20 @@ def _hypervolumes(report: Report) -> list[Text]:
     r_id, r_ood = report.reference_point
     values = ", ".join(f"{m.name} {m.hypervolume:.0f}" for m in report.methods if m.picks())
     return [Text(f"hypervolume over ({r_id:g}, {r_ood:g}): {values}")] if values else []
+
+
+def _averaged(report: Report) -> list[Text]:
+    """The knee of each method's curves, where that is not a trial itself."""
+    knees = {m.name: pick(m.curve, "knee") for m in report.methods if m.curve}
+    lines = [_at_alpha(name, knee) for name, knee in knees.items() if 0 < knee.alpha < 1 and knee.test is not None]
+    heading = Text("averaged with the pre-trained weights (WiSE-FT), at the knee of each method's curves:")
+    return [heading, *lines] if lines else []
+
+
+def _at_alpha(method: str, point: Averaged) -> Text:
+    assert point.test is not None
+    reached = f"test ID {point.test.id:.1f}, test OOD {point.test.ood:.1f}"
+    return Text(f"{method:<12}  {point.configuration} at alpha {point.alpha:.3g}: {reached}")
 
 
 def interval(configuration: Configuration, part: Literal["id", "ood"]) -> str:

@@ -29,12 +29,14 @@ class Results:
         self.folder = folder.path
         self.records: list[Record] = folder.records.read_all()
         """The records of all its trials."""
+        self.points: list[Record] = folder.points.records.read_all()
+        """Those of the points of their curves that were evaluated on the test images."""
         self.sweep = _sweep_in(folder)
 
     @cached_property
     def report(self) -> Report:
         """Each method's front and picks."""
-        return make_report(self.sweep, Schedule(self.sweep, self.records).wanted())
+        return make_report(self.sweep, Schedule(self.sweep, self.records).wanted(), self.points)
 
     def frame(self) -> DataFrame:
         """A row for each trial: what it is, its hyperparameters (`full.lr`), accuracies in per cent (`test/ood`), its

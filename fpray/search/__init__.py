@@ -10,7 +10,7 @@ The only package that knows Optuna.
 
 from fpray.search.again import tried_again
 from fpray.search.export import export_studies
-from fpray.search.schedule import Schedule, Wait
+from fpray.search.schedule import AskAndTell, Schedule, Wait
 from fpray.search.study import Study, studies, study_name
 
-__all__ = ["Schedule", "Study", "Wait", "export_studies", "studies", "study_name", "tried_again"]
+__all__ = ["AskAndTell", "Schedule", "Study", "Wait", "export_studies", "studies", "study_name", "tried_again"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from statistics import fmean
+from typing import Protocol
 
 from fpray.config import Sweep
 from fpray.model import Model
@@ -23,6 +24,26 @@ class Wait(Enum):
     FOR_RESULTS = "trials that run now must end first"
     FOR_ROOM = "there is no room for one more trial"
     NOTHING_LEFT = "every trial has ended or runs"
+
+
+class AskAndTell(Protocol):
+    """What trials are asked of, and told how they ended, as Optuna calls it: a schedule is one."""
+
+    @property
+    def sweep(self) -> Sweep: ...
+
+    @property
+    def planned(self) -> int:
+        """The number of trials in all."""
+
+    def wanted(self) -> list[Record]:
+        """The records of the trials that were begun."""
+
+    def ask(self, has_room: Callable[[str], bool]) -> Record | Wait:
+        """The record of the next trial to run, if one more of its method finds room."""
+
+    def tell(self, record: Record) -> None:
+        """Learn how a trial ended; one that has not ended is to go on."""
 
 
 @dataclass

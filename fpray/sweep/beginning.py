@@ -13,6 +13,7 @@ from fpray.search import Schedule, tried_again
 from fpray.sweep.events import events
 from fpray.sweep.leaving import Leaving
 from fpray.sweep.plan import trials_line
+from fpray.sweep.points import Points, points_of
 from fpray.sweep.preflight import check_objectives, preflight, training_remarks
 from fpray.sweep.settling import Start, changed_plugins, next_start, recorded_batch_size, require_same_data, settle
 
@@ -22,6 +23,8 @@ class Begun:
     """A sweep that is settled in its folder, and the id by which its runs are found."""
 
     schedule: Schedule
+    points: Points | None
+    """The points of its curves; None while trials are left."""
     identity: str
 
 
@@ -43,14 +46,15 @@ def begin(sweep: Sweep, folder: SweepFolder, *, address: str | None, retry_faile
         records = _try_again(records, sweep, start, folder)
     schedule = Schedule(sweep, records, start.number)
     events.say(trials_line(schedule))
-    if not schedule.complete:
+    points = points_of(schedule, folder, retry_failed)
+    if points is None or not points.complete:
         dataset = open_dataset(sweep.data) if checked else _check(sweep)
         require_same_data(fingerprints(dataset), folder, records)
     identity = _identify(sweep, folder)
     settle(sweep, folder, start)
     for line in (*start.changes, *changed_plugins(sweep, records)):
         events.say(f"note: {line}")
-    return Begun(schedule, identity)
+    return Begun(schedule, points, identity)
 
 
 def _read_records(folder: SweepFolder) -> list[Record]:

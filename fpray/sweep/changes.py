@@ -13,7 +13,7 @@ from fpray.space import Constant, Value
 
 FIXED = ("data", "model", "train")
 """The sections that decide what a record means. The models may change as far as `settling` says."""
-_FREE = "lr accumulate gradient_checkpointing compile deterministic validate_every checkpoint_seconds"
+_FREE = "lr accumulate gradient_checkpointing compile deterministic validate_every checkpoint_seconds alphas"
 FREE = {f"train.{key}" for key in _FREE.split()}
 """The keys that may change in them: the range of `lr` is searched, and the others change neither
 a step nor what a trial gives in the end."""

@@ -32,14 +32,16 @@ def _left(study: Study, records: list[Record]) -> int:
 
 
 def _lasts(study: Study, sweep: Sweep) -> float:
-    """The seconds of one trial: its epochs, and one evaluation of every split. The last validation is part of that."""
+    """The seconds of one trial: its epochs, its curve, and one evaluation of every split, of which the last validation
+    is a part."""
     sizes = _sizes(sweep)
     validation = sum(size for split, size in sizes.items() if split.endswith("/val"))
     evaluated = sum(size for split, size in sizes.items() if not split.endswith("/train"))
     speed, epochs = _speed(study, sweep), sweep.train.epochs
     if not issubclass(METHODS[study.method], TrainedMethod):
         return evaluated * speed.evaluation
-    looks = (sweep.train.validations - 1) * validation + evaluated
+    between = max(0, sweep.train.alphas - 2)  # of its curve's points the ends are known
+    looks = (sweep.train.validations - 1 + between) * validation + evaluated
     return epochs * sizes["id/train"] * speed.training + looks * speed.evaluation
 
 

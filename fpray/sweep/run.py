@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fpray.config import Sweep
@@ -16,18 +17,19 @@ from fpray.redaction import hidden
 from fpray.report import make_report, table, write_report
 from fpray.search import Schedule
 from fpray.storage import StorageError, is_local, open_storage
-from fpray.sweep.beginning import begin
+from fpray.sweep.beginning import Begun, begin
 from fpray.sweep.deadline import EXIT_CODE as OVER
 from fpray.sweep.deadline import Deadline
 from fpray.sweep.events import events
 from fpray.sweep.interrupt import Interrupt, Looks
 from fpray.sweep.leaving import Leaving
 from fpray.sweep.plan import devices_line, idle_line
+from fpray.sweep.points import Points, points_of
 from fpray.sweep.progress import Progress
 from fpray.sweep.watch import Watch
-from fpray.sweep.words import where_it_stands, why_it_failed
+from fpray.sweep.words import point_sentence, where_it_stands, why_it_failed
 from fpray.tracking import NoTracker, Tracker, open_tracker
-from fpray.training import Work, run_trial
+from fpray.training import Work, evaluate_point, run_trial
 
 if TYPE_CHECKING:
     from fpray.execution import Cluster
@@ -65,7 +67,7 @@ def run_sweep(
             leaving = Leaving(hold.give_back)
             begun = begin(sweep, folder, address=address, retry_failed=retry_failed, leaving=leaving)
             remember(storage)
-            return _Run(begun.schedule, folder, begun.identity, hold, address, hours, work, leaving).to_the_end()
+            return _Run(begun, folder, hold, address, hours, work, leaving).to_the_end()
     except OSError as error:
         raise UserError(f"storage: {error}; mend that, and the same command goes on from here") from None
     except LostHoldError as error:
@@ -76,14 +78,17 @@ def run_sweep(
 class _Run:
     """A settled sweep in a folder that this command holds."""
 
-    schedule: Schedule
+    begun: Begun
     folder: SweepFolder
-    identity: str
     hold: Hold
     address: str | None
     hours: float | None
     work: Work
     leaving: Leaving
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.begun.schedule
 
     @property
     def sweep(self) -> Sweep:
@@ -97,16 +102,22 @@ class _Run:
         """
         self.folder.stop.withdraw()  # of a command that was interrupted before this one
         deadline = Deadline(self.schedule, math.inf if self.hours is None else self.hours)
+        points = self.begun.points
         with Interrupt(self._stop) as interrupt:
-            if self.schedule.complete:
+            if points is not None and points.complete:
                 tracker = self._open_tracker()
             else:
                 with self._cluster(interrupt) as cluster:
                     tracker = self._open_tracker()
-                    self._run_trials(cluster, tracker, interrupt, deadline)
+                    may_go_on = self._may_go_on(cluster, interrupt)
+                    if points is None:
+                        self._run_trials(cluster, tracker, may_go_on, deadline)
+                        points = points_of(self.schedule, self.folder, retry_failed=False)
+                    if points is not None:
+                        self._evaluate(points, cluster, may_go_on, deadline)
         self.folder.stop.withdraw()
-        if self.schedule.complete:
-            return self._conclude(tracker)
+        if points is not None and points.complete:
+            return self._conclude(tracker, points)
         tracker.leave()
         if deadline.held_back and interrupt.signal is None:
             events.say(where_it_stands(self.schedule, f"no other trial ends within {self.hours:g} hours"))
@@ -121,7 +132,7 @@ class _Run:
 
     def _open_tracker(self) -> Tracker | NoTracker:
         """Open MLflow, and tell it what there is."""
-        tracker = open_tracker(self.sweep, self.folder.path, self.identity, events.say)
+        tracker = open_tracker(self.sweep, self.folder.path, self.begun.identity, events.say)
         self.leaving.leave_tracker = tracker.leave
         for record in self.schedule.wanted():
             tracker.update(record)
@@ -156,12 +167,8 @@ class _Run:
                     checks.require(wait=True)
             yield cluster
 
-    def _run_trials(
-        self, cluster: Cluster, tracker: Tracker | NoTracker, interrupt: Interrupt, deadline: Deadline
-    ) -> None:
-        """Run the trials that have not ended, and show how they go on."""
-        from fpray.execution import execute
-
+    def _may_go_on(self, cluster: Cluster, interrupt: Interrupt) -> Callable[[], bool]:
+        """Whether further trials may begin, asked each time that one may."""
         looks = Looks(self.folder.stop)
 
         def may_go_on() -> bool:
@@ -169,6 +176,14 @@ class _Run:
             self.leaving.settle()
             cluster.require_nodes()
             return interrupt.signal is None and not looks.stop_is_asked()
+
+        return may_go_on
+
+    def _run_trials(
+        self, cluster: Cluster, tracker: Tracker | NoTracker, may_go_on: Callable[[], bool], deadline: Deadline
+    ) -> None:
+        """Run the trials that have not ended, and show how they go on."""
+        from fpray.execution import execute
 
         events.say(devices_line(self.sweep, cluster.room()))
         if idle := idle_line(self.sweep, cluster.room()):
@@ -191,17 +206,35 @@ class _Run:
                     work=self.work,
                 )
 
-    def _conclude(self, tracker: Tracker | NoTracker) -> int:
+    def _evaluate(self, points: Points, cluster: Cluster, may_go_on: Callable[[], bool], deadline: Deadline) -> None:
+        """Evaluate the points of curves that are on a front on the test images."""
+        from fpray.execution import execute
+
+        if points.complete:
+            return
+        events.say(f"evaluating the fronts of the trials' curves on test images: {points.planned} points")
+        execute(
+            points,
+            self.folder.points,
+            room=cluster.room,
+            on_change=lambda record: events.say(point_sentence(record, points)),
+            may_go_on=may_go_on,
+            may_begin=deadline.fits,
+            work=partial(evaluate_point, trials=self.folder.records),
+        )
+
+    def _conclude(self, tracker: Tracker | NoTracker, points: Points) -> int:
         """Report on the sweep, whose trials have all ended; returns the exit code."""
-        records = self.schedule.wanted()
-        report = make_report(self.sweep, records)
+        records, of_points = self.schedule.wanted(), points.wanted()
+        report = make_report(self.sweep, records, of_points)
         files = write_report(report, self.folder.report)
         events.console.print(table(report))
         for line in unreadable_lines(records):
             events.say(f"warning: {line}")
-        for record in (r for r in records if r.status == "failed"):
+        failed = [record for record in (*records, *of_points) if record.status == "failed"]
+        for record in failed:
             events.say(f"failed: {record.trial.id}: {why_it_failed(record)}")
-        if report.failed():
+        if failed:
             events.say(
                 "once you have changed what made them fail, the same command with --retry-failed tries them again"
             )
@@ -212,7 +245,7 @@ class _Run:
         elif tracker.pages is not None:
             for line in tracker.pages.lines():
                 events.say(line)
-        return 1 if report.failed() else 0
+        return 1 if failed else 0
 
 
 def unreadable_lines(records: Sequence[Record]) -> list[str]:

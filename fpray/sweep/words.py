@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from fpray.records import Record, accuracies
+from fpray.records import ALPHA, Record, accuracies
 from fpray.report import describe
 from fpray.search import Schedule
+from fpray.sweep.points import Points
 
 SHORT = {"id/val/top1": "ID", "ood/val/top1": "OOD"}
 """The names of the usual objectives in a line of progress."""
@@ -59,6 +60,17 @@ def where_it_stands(schedule: Schedule, why: str = "interrupted") -> str:
     at = [f"{r.trial.id} after epoch {len(r.history)} of {epochs}" for r in wanted if not r.has_ended]
     done = f"{why}: {sum(r.has_ended for r in wanted)} of {schedule.planned} trials are done"
     return f"{', '.join([done, *at])}; the same command goes on from here"
+
+
+def point_sentence(record: Record, points: Points) -> str:
+    """How the evaluation of a curve's point ended, or why its attempt did."""
+    done = sum(r.has_ended for r in points.wanted())
+    count = f"[{done:>{len(str(points.planned))}}/{points.planned}] {record.trial.sources[0]} at alpha "
+    said = f"{count}{record.trial.params[ALPHA]:.3g}"
+    if record.status != "finished":
+        return f"{said} {'failed' if record.has_ended else 'is tried again'}: {why_it_failed(record)}"
+    metrics = record.metrics()
+    return f"{said}  test ID {metrics['id/test/top1']:.1f}  OOD {metrics['ood/test/top1']:.1f}"
 
 
 def why_it_failed(record: Record) -> str:

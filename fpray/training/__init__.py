@@ -5,11 +5,15 @@ its record, predictions and weights; interrupted, it goes on from its newest che
 runs, on which device, as which of how many workers, and how it gives signs of life. `TrainingError` and `StoppedError`
 say why a trial ends early. The loop is the same for every method, and knows none by name.
 
+A trained trial's record has a curve of its weights averaged with the reference's (`curve`); `evaluate_point` gives one
+point of it its test accuracies.
+
 Nothing here knows Ray.
 """
 
 from fpray.training.batchsize import costliest, fitting_batch_size
 from fpray.training.loop import StoppedError, TrainingError, train
+from fpray.training.point import evaluate_point
 from fpray.training.runtime import Runtime
 from fpray.training.speed import Speed, measured_speed
 from fpray.training.trial import Work, reference_of, run_trial
@@ -21,6 +25,7 @@ __all__ = [
     "TrainingError",
     "Work",
     "costliest",
+    "evaluate_point",
     "fitting_batch_size",
     "measured_speed",
     "reference_of",

@@ -13,8 +13,19 @@ from fpray.config import Train, TrialSettings
 from fpray.data import DataOptions, open_dataset
 from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
 from fpray.model import Classifier, Model, Reference, load_reference, switch_on_checkpointing, weights_of
-from fpray.records import AttemptStore, Cost, Epoch, Movement, Record, RecordStore, SweepFolder, provenance_of
+from fpray.records import (
+    AttemptStore,
+    Cost,
+    CurvePoint,
+    Epoch,
+    Movement,
+    Record,
+    RecordStore,
+    SweepFolder,
+    provenance_of,
+)
 from fpray.training.checkpoint import Checkpoint, newest_checkpoint
+from fpray.training.curve import curve_of
 from fpray.training.evaluate import Evaluator, Predictions
 from fpray.training.loop import train
 from fpray.training.memory import explained
@@ -78,6 +89,9 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
     if isinstance(method, TrainedMethod) and classifier is not method.classifier:  # as with LoRA, which is merged
         known = {}
     predictions = _evaluate(classifier, known, reference, runtime, settings.train.autocast)
+    curve: tuple[CurvePoint, ...] = ()
+    if isinstance(method, TrainedMethod) and settings.train.alphas:
+        curve = curve_of(classifier, settings.train.alphas, predictions, reference, runtime, settings.train.autocast)
     unreadable = _unreadable(reference, runtime)
     if runtime.is_main:
         tests = {split: p.correct.cpu().numpy() for split, p in predictions.items() if split.endswith("/test")}
@@ -86,6 +100,7 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
         store.write(
             record.finished(
                 results={split: p.count for split, p in predictions.items()},
+                curve=curve,
                 movement=_movement(classifier, reference, predictions),
                 cost=_cost(record.history, time.monotonic() - began),
                 unreadable=unreadable,

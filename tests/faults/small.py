@@ -17,7 +17,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).pare
 SMALL: dict[str, Any] = {
     "name": "small",
     "data": {"train_images": 80},
-    "train": {"epochs": 3, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}, "warmup_steps": 2, "checkpoint_seconds": 0},
+    "train": {
+        "epochs": 3,
+        "batch_size": 40,
+        "lr": {"log": [1e-4, 1e-3]},
+        "warmup_steps": 2,
+        "checkpoint_seconds": 0,
+        "alphas": 0,
+    },
 }
 STEPS, EVALUATED = 2, 9
 """An epoch's signs of life: of its steps, and of the batches that are evaluated after them."""

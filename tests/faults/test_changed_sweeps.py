@@ -40,7 +40,7 @@ def write(tmp_path: Path, tiny_clip: str) -> Callable[..., Path]:
         file = tmp_path / "work" / "own.yaml"
         file.parent.mkdir(exist_ok=True)
         content = {"model": {"name": tiny_clip}, "data": data, "storage": str(tmp_path / "work" / "results")}
-        content["train"] = {"epochs": 1, "batch_size": 20, "warmup_steps": 0}
+        content["train"] = {"epochs": 1, "batch_size": 20, "warmup_steps": 0, "alphas": 0}
         content["methods"] = {"full": {"lr": lr} | ({"trials": trials} if isinstance(lr, dict) else {})}
         file.write_text(yaml.safe_dump(content | sections))
         return file

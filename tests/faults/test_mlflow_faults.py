@@ -158,7 +158,7 @@ def assert_like(client: MlflowClient, run: Run, record: Record) -> None:
 def test_a_server_absent_at_the_start_and_killed_in_the_middle(server: Server, tmp_path: Path, tiny_clip: str) -> None:
     content = {"name": "absent", "storage": str(tmp_path / "storage"), "model": {"name": tiny_clip}}
     content |= {"methods": {"full": {"trials": 3}}, "data": {"train_images": 80}}
-    content |= {"train": {"epochs": 3, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}, "warmup_steps": 2}}
+    content |= {"train": {"epochs": 3, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}, "warmup_steps": 2, "alphas": 0}}
     content |= {"tracking": {"uri": server.uri}}
     file = tmp_path / "absent.yaml"
     file.write_text(yaml.safe_dump(content))

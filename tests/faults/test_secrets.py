@@ -84,7 +84,7 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Iter
         "name": "small",
         "data": {"train_images": 80},
         "model": {"name": tiny_clip},
-        "train": {"epochs": 1, "batch_size": 40, "warmup_steps": 0, "clip_grad_norm": None},
+        "train": {"epochs": 1, "batch_size": 40, "warmup_steps": 0, "clip_grad_norm": None, "alphas": 0},
         "methods": {"full": {"trials": 2, "lr": {"grid": [1e-4, 1e30]}}},
         "resources": {"max_failures": 0},
         "storage": str(folder / "left" / "storage"),

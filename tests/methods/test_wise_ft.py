@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fpray.methods.wise_ft import WiseFT, interpolate
-from fpray.model.classifier import Classifier, weights_of
+from fpray.methods.wise_ft import WiseFT
+from fpray.model.classifier import Classifier, interpolate, weights_of
 from fpray.model.reference import Reference
 
 
@@ -49,8 +49,12 @@ def test_every_weight_between_is_the_formulas(reference: Reference, fine_tuned: 
 
 
 def test_counters_are_the_nearer_ends() -> None:
-    start, end = {"seen": torch.tensor(3)}, {"seen": torch.tensor(9)}
-    assert [interpolate(start, end, alpha)["seen"].item() for alpha in (0.0, 0.4, 0.5, 1.0)] == [3, 3, 9, 9]
+    start, end, between = (torch.nn.BatchNorm1d(2) for _ in range(3))
+    start.num_batches_tracked.fill_(3)
+    end.num_batches_tracked.fill_(9)
+    for alpha, expected in ((0.0, 3), (0.4, 3), (0.5, 9), (1.0, 9)):
+        interpolate(start, end, alpha, into=between)
+        assert between.num_batches_tracked == expected
 
 
 def test_the_two_models_stay_as_they_are(reference: Reference, fine_tuned: Classifier) -> None:

@@ -26,10 +26,11 @@ def _known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_of_the_trials_that_are_left(record_of: Callable[..., Record]) -> None:
-    sweep = sweep_of(methods={"zero_shot": None, "full": {"trials": 4}}, train={"epochs": 10})
-    # A trial of full: 10 epochs of 100 images, 9 validations of 20, and 60 images in the end; zero-shot only those.
-    full, zero_shot = 10 * 100 * 0.1 + 9 * 20 * 0.05 + 60 * 0.05, 60 * 0.05
-    assert (full, zero_shot) == (112, 3)
-    assert estimate_line(Schedule(sweep, [])).startswith("about 3 min 46 s on this machine, 2 trial(s) at a time")
+    sweep = sweep_of(methods={"zero_shot": None, "full": {"trials": 4}}, train={"epochs": 10, "alphas": 5})
+    # A trial of full: 10 epochs of 100 images, 9 validations of 20 and 3 between its curve's ends, and 60 images in the
+    # end; zero-shot only those.
+    full, zero_shot = 10 * 100 * 0.1 + (9 + 3) * 20 * 0.05 + 60 * 0.05, 60 * 0.05
+    assert (full, zero_shot) == (115, 3)
+    assert estimate_line(Schedule(sweep, [])).startswith("about 3 min 52 s on this machine, 2 trial(s) at a time")
     done = [record_of(f"full-00{n}", status="failed", error="no") for n in range(3)]
-    assert estimate_line(Schedule(sweep, done)).startswith("about 58 s on this machine")
+    assert estimate_line(Schedule(sweep, done)).startswith("about 59 s on this machine")

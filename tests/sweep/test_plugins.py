@@ -38,7 +38,7 @@ def file(tmp_path: Path, tiny_clip: str) -> Path:
         "plugins": ["car_ft.py"],
         "model": {"name": tiny_clip},
         "data": {"train_images": 80},
-        "train": {"epochs": 1, "batch_size": 40, "lr": 1e-3},
+        "train": {"epochs": 1, "batch_size": 40, "lr": 1e-3, "alphas": 0},
         "methods": {"zero_shot": {}, "car_ft": {"trials": 2}},
         "storage": str(tmp_path / "results"),
         "tracking": None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,8 +17,10 @@ import yaml
 from click.testing import Result
 from mlflow import MlflowClient
 from typer.testing import CliRunner
+from upath import UPath
 
 from fpray.methods import METHODS
+from fpray.records import Record, SweepFolder
 from fpray.sweep.__main__ import app
 from tests.sweeps import records_in
 from tests.waiting import wait_for
@@ -25,7 +28,7 @@ from tests.waiting import wait_for
 SMALL = {
     "name": "small",
     "data": {"train_images": 120},
-    "train": {"epochs": 3, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}, "warmup_steps": 2},
+    "train": {"epochs": 3, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}, "warmup_steps": 2, "alphas": 3},
     "methods": {name: {"trials": 1} for name in METHODS} | {"full": {"trials": 2}, "wise_ft": {"trials": 3}},
 }
 TRIALS = len(METHODS) + 3
@@ -137,6 +140,36 @@ def test_mlflow_has_one_finished_run_a_trial_and_a_parent(whole: Whole) -> None:
     (full,) = client.search_runs([experiment], "attributes.run_name = 'full-000'")
     assert {"val/id", "test/ood/sketch", "test/ood", "loss/cross_entropy"} <= set(full.data.metrics)
     assert {"method", "seed", "full.lr"} <= set(full.data.params)
+
+
+def points_in(folder: Path) -> dict[str, Record]:
+    return {record.trial.id: record for record in SweepFolder(UPath(folder)).points.records.read_all()}
+
+
+def test_the_fronts_of_curves_are_evaluated_on_test_images(whole: Whole) -> None:
+    report, points = json.loads((whole.folder / "report" / "report.json").read_text()), points_in(whole.folder)
+    curves = {method["method"]: method["curve"] for method in report["methods"] if "curve" in method}
+    trained = {record.trial.method for record in records_in(whole.folder).values() if record.history}
+    assert curves.keys() == trained
+    assert all(point["test"] is not None for curve in curves.values() for point in curve)
+    between = [point for curve in curves.values() for point in curve if point["alpha"] < 1]
+    assert len(between) == len(points) > 0
+    assert {r.status for r in points.values()} == {"finished"}, [r.error for r in points.values()]
+    assert f"[{len(points)}/{len(points)}] " in whole.out
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_point_that_is_missing_is_evaluated_again_and_no_other(whole: Whole) -> None:
+    before = points_in(whole.folder)
+    files = {path: path.read_text() for path in whole.folder.glob("*/trials/*/record.json")}
+    lost, report = next(iter(before)), (whole.folder / "report" / "report.json").read_text()
+    shutil.rmtree(whole.folder / "points" / "trials" / lost)
+    again = run(whole.file)
+    assert again.exit_code == 0, again.output
+    assert f"[{len(before)}/{len(before)}] " in again.stdout and f"/{TRIALS}]" not in again.stdout
+    assert points_in(whole.folder)[lost].results == before[lost].results
+    assert (whole.folder / "report" / "report.json").read_text() == report
+    assert all(path.read_text() == text for path, text in files.items() if path.parent.name != lost)
 
 
 @pytest.mark.usefixtures("ray_here")

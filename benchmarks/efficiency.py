@@ -33,7 +33,7 @@ from ray import tune
 from torch.utils.data import default_collate
 
 from benchmarks import plain
-from benchmarks.training import new_method, preloaded, timed
+from benchmarks.material import new_method, preloaded, timed
 from fpray.config import Sweep
 from fpray.config.file import read_sweep
 from fpray.data import open_dataset

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 from PIL import Image
 
-from benchmarks.training import random_weights
+from benchmarks.material import random_weights
 from tests.data.trees import TREES  # the trees that the tests make
 
 METHODS = ("linear_probe", "full", "l1", "l2", "kd", "lora", "wise_ft")

@@ -18,33 +18,26 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import open_clip
 import torch
 from open_clip.transform import image_transform
-from PIL import Image
-from safetensors.torch import save_file
 from torch.utils.data import default_collate
 from upath import UPath
 
-from fpray.config.file import check_sweep
+from benchmarks.material import METHODS_TIMED, bare_loop, jpegs, new_method, preloaded, sweep_of, timed
 from fpray.config.schema import Sweep
 from fpray.data import open_dataset
 from fpray.data.encoded import ImageFiles
-from fpray.data.loading import Batch, Transformed
-from fpray.methods import METHODS, TrainedMethod
-from fpray.model.classifier import Classifier
+from fpray.data.loading import Transformed
 from fpray.model.reference import Reference, load_reference
 from fpray.model.transform import transform_of
+from fpray.training.curve import curve_of
+from fpray.training.evaluate import Evaluator
 from fpray.training.loop import train
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
 from fpray.training.trial import use_tf32
-
-METHODS_TIMED = ("full", "l1", "l2", "kd", "lora")
 
 
 def main() -> None:
@@ -70,80 +63,10 @@ def main() -> None:
         print(f"{options.model}, {device}, torch {torch.__version__}, {sweep.train.precision}, batch {batch}\n")
         figures = {"loop": loops(reference, sweep, loaders, options, runtime, UPath(scratch))}
         figures["step"] = steps(reference, sweep, options, runtime)
+        figures["trial"] = trials(reference, sweep, options, runtime)
+        figures["curve"] = alphas(reference, sweep, options.rounds, runtime)
         figures["loading"] = loading(Path(scratch), options.rounds)
     print("\n" + json.dumps({"model": options.model, "device": device, "batch": batch} | figures))
-
-
-def sweep_of(model: str, gpu: bool, batch: int, steps: int, scratch: Path) -> Sweep:
-    """A sweep whose training epochs have as many images as a round of steps takes."""
-    train = {"batch_size": batch, "epochs": 1, "warmup_steps": 0, "precision": "bf16" if gpu else "fp32"}
-    content = {"name": "speed", "train": train, "methods": list(METHODS_TIMED)}
-    if model == "embedded":
-        return check_sweep(content | {"data": {"train_images": batch * steps}}, "benchmark")
-    data = {"layout": "domains", "root": str(jpegs(scratch / "images", batch * steps)), "id": "a"}
-    return check_sweep(
-        content | {"data": data, "model": {"name": random_weights(model, scratch / "model")}}, "benchmark"
-    )
-
-
-def jpegs(root: Path, count: int) -> Path:
-    """Enough noisy JPEGs, 500 x 375 as ImageNet's are on average, for `count` training images."""
-    rng = np.random.default_rng(0)
-    coarse = [rng.integers(0, 256, (12, 16, 3), np.uint8) for _ in range(64)]
-    pictures = [Image.fromarray(pixels).resize((500, 375), Image.Resampling.BICUBIC) for pixels in coarse]
-    for domain, images in (("a", int(count / 0.68)), ("b", 200)):
-        for i in range(images):
-            file = root / domain / f"class {i % 10}" / f"{i}.jpg"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            pictures[i % 64].save(file, quality=90)
-    return root
-
-
-def random_weights(model: str, folder: Path) -> str:
-    """The model with random weights, as open_clip reads it from a folder."""
-    folder.mkdir()
-    clip, _, _ = open_clip.create_model_and_transforms(model, pretrained=None)
-    save_file({k: v.contiguous() for k, v in clip.state_dict().items()}, folder / "open_clip_model.safetensors")
-    config = {"model_cfg": open_clip.get_model_config(model), "preprocess_cfg": {}}
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    return f"local-dir:{folder}"
-
-
-def new_method(name: str, reference: Reference, sweep: Sweep) -> TrainedMethod:
-    space = sweep.methods[name].space()
-    params = {key: dimension.extremes()[0] for key, dimension in space.items()}
-    method = METHODS[name].make(params, reference)
-    assert isinstance(method, TrainedMethod)
-    return method.train()
-
-
-def preloaded(reference: Reference, size: int) -> Batch:
-    items = reference.augmented(reference.dataset.splits()[0])
-    return reference.on_device(default_collate([items[i] for i in range(size)]))
-
-
-def timed(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
-
-
-def bare_loop(classifier: Classifier, batch: Batch, sweep: Sweep, steps: int) -> None:
-    """A loop as one would write it by hand."""
-    x, y = batch["images"], batch["labels"]
-    optimizer = torch.optim.AdamW(classifier.parameters(), 1e-5, weight_decay=0.1, fused=True)
-    autocast = sweep.train.autocast
-    for _ in range(steps):
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(x.device.type, autocast, enabled=autocast is not None):
-            loss = torch.nn.functional.cross_entropy(classifier(x), y)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)
-        optimizer.step()
 
 
 def loops(
@@ -206,6 +129,62 @@ def loading(scratch: Path, rounds: int) -> dict[str, float]:
     result = {name: round(statistics.median(own[1:]), 1) for name, own in speeds.items()}
     result["ratio"] = ratio_of(speeds["fpray"][1:], speeds["open_clip"][1:])
     print(f"loading: {result} images/s of one core")
+    return result
+
+
+def trials(
+    reference: Reference, sweep: Sweep, options: argparse.Namespace, runtime: Runtime
+) -> dict[str, float | dict[str, float]]:
+    """An epoch of KD whose features of the reference an earlier trial has kept, beside one of full fine-tuning; both
+    with kept crops and without loader processes."""
+    split, images = reference.dataset.splits()[0], int(sweep.train.batch_size) * options.steps
+    reference.loader_workers, reference.kept_bytes = 0, 2**33
+    speeds: dict[str, list[float]] = {"full": [], "kd": []}
+    for number in range(options.rounds + 1):
+        for name, own in speeds.items():
+            method = new_method(name, reference, sweep)
+            seconds = timed(
+                lambda m=method: train(m, sweep.train, 0, [split], runtime, None, lambda c: None), runtime.device
+            )
+            if number:  # the first round keeps the features
+                own.append(images / seconds)
+    result: dict[str, float | dict[str, float]] = {
+        "images/s": {name: round(statistics.median(own), 1) for name, own in speeds.items()},
+        "time, kd over full": ratio_of(speeds["full"], speeds["kd"]),
+    }
+    print(f"an epoch of KD from the second trial on: {result}")
+    return result
+
+
+def alphas(reference: Reference, sweep: Sweep, rounds: int, runtime: Runtime) -> dict[str, float]:
+    """A trial's curve beside the bare forward passes of its points between the ends, on preloaded batches."""
+    splits = [split for split in reference.dataset.splits() if split.part == "val"]
+    classifier = copy.deepcopy(reference.classifier)
+    with torch.no_grad():
+        for weight in classifier.parameters():
+            weight.mul_(1.01)
+    every = reference.in_order({split: range(len(reference.dataset.images(split))) for split in splits})
+    batches = [reference.on_device(batch)["images"] for batch in every]
+    last = Evaluator(reference, splits, runtime, sweep.train.autocast).predict(classifier)
+    points, seconds = sweep.train.alphas, dict[str, list[float]](curve=[], bare=[])
+
+    @torch.no_grad()
+    def bare() -> None:
+        for _ in range(points - 2):
+            for images in batches:
+                classifier.features(images)
+
+    def curve() -> None:
+        curve_of(classifier, points, last, reference, runtime, sweep.train.autocast)
+
+    for number in range(rounds + 1):
+        for name, work in (("bare", bare), ("curve", curve)):
+            took = timed(work, runtime.device)
+            if number:
+                seconds[name].append(took)
+    result = {name: round(statistics.median(own), 2) for name, own in seconds.items()}
+    result["curve over bare"] = ratio_of(seconds["curve"], seconds["bare"])
+    print(f"a curve of {points} alphas, s: {result}")
     return result
 
 

@@ -159,9 +159,9 @@ class Sweep(Section):
         resources = self.resources_of(method)
         return TrialSettings(plugins=self.plugins, data=self.data, train=self.train, resources=resources)
 
-    def with_batch_size(self, size: int) -> Sweep:
-        """The sweep with the number that `batch_size: auto` stands for."""
-        return self.model_copy(update={"train": self.train.model_copy(update={"batch_size": size})})
+    def with_train(self, **settled: int | bool) -> Sweep:
+        """The sweep with what `auto` stands for in some keys of `train`."""
+        return self.model_copy(update={"train": self.train.model_copy(update=settled)})
 
     @field_validator("name")
     @classmethod

@@ -45,8 +45,9 @@ class Train(Section):
     """The type to compute in; weights are fp32 always, and with bf16 the forward pass is autocast, the rest tf32."""
     gradient_checkpointing: bool = False
     """Compute a block's activations once more in the backward pass instead of keeping them."""
-    compile: bool = False
-    """Let torch.compile make the image encoder faster; the first step then takes a minute."""
+    compile: bool | Literal["auto"] = "auto"
+    """Let torch.compile make the image encoder faster; the first step then takes a minute. `auto`: on a GPU, where a
+    trial that trains takes ten minutes or more without it."""
     deterministic: bool = False
     """Let torch take algorithms that give the same bits each time, which on a GPU are slower; on a CPU all do."""
     validate_every: int = Field(1, ge=1)
@@ -59,6 +60,11 @@ class Train(Section):
     alphas evenly spaced from 0 (the pre-trained weights) to 1 (the trained ones); 0 for no curve."""
     seeds: Annotated[tuple[Seed, ...], WithJsonSchema(SEEDS)] = (0,)
     """The seeds of the training: each configuration is trained with every one, and reported by the mean."""
+
+    @property
+    def compiles(self) -> bool:
+        """Whether trials compile; not while `auto` is not settled."""
+        return self.compile is True
 
     def validates_after(self, epoch: int) -> bool:
         """Whether a trial evaluates its validation images after an epoch, counted from 1."""

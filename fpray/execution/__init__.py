@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fpray.lazily import attach
 
 if TYPE_CHECKING:
-    from fpray.execution.batchsize import batch_size_that_fits
+    from fpray.execution.auto import batch_size_that_fits, compiling_pays
     from fpray.execution.cluster import Cluster
     from fpray.execution.connection import connect
     from fpray.execution.early import started_early
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __getattr__ = attach(
     __name__,
     {
-        "batch_size_that_fits": "batchsize",
+        "batch_size_that_fits": "auto",
+        "compiling_pays": "auto",
         "Cluster": "cluster",
         "connect": "connection",
         "started_early": "early",
@@ -47,6 +48,7 @@ __all__ = [
     "RayWatch",
     "Room",
     "batch_size_that_fits",
+    "compiling_pays",
     "connect",
     "execute",
     "started_early",

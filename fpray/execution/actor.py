@@ -73,7 +73,7 @@ def _record_error(error: Exception, store: AttemptStore) -> None:
 
 def _clean_up(train: Train) -> None:
     """Free what a trial leaves in cycles (an error's frames, a compiled module): it would take the next one's room."""
-    if train.compile:
+    if train.compiles:
         torch.compiler.reset()  # it compiles a function for eight kinds of module at most, then gives up in silence
     gc.collect()
     torch.cuda.empty_cache()

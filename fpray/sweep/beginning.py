@@ -15,7 +15,7 @@ from fpray.sweep.leaving import Leaving
 from fpray.sweep.plan import trials_line
 from fpray.sweep.points import Points, points_of
 from fpray.sweep.preflight import check_objectives, preflight, training_remarks
-from fpray.sweep.settling import Start, changed_plugins, next_start, recorded_batch_size, require_same_data, settle
+from fpray.sweep.settling import Start, changed_plugins, next_start, require_same_data, settle, settled_before
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def begin(sweep: Sweep, folder: SweepFolder, *, address: str | None, retry_faile
         UserError: for a mistake that the user can mend.
     """
     records = _read_records(folder)
-    sweep, checked = _with_batch_size(sweep, folder, address, leaving)
+    sweep, checked = _without_auto(sweep, folder, address, leaving)
     start = next_start(sweep, folder, records)
     if retry_failed:
         records = _try_again(records, sweep, start, folder)
@@ -114,21 +114,29 @@ def _check(sweep: Sweep) -> Dataset:
     return dataset
 
 
-def _with_batch_size(sweep: Sweep, folder: SweepFolder, address: str | None, leaving: Leaving) -> tuple[Sweep, bool]:
-    """The sweep with the number that `batch_size: auto` stands for, and whether it was checked before.
+def _without_auto(sweep: Sweep, folder: SweepFolder, address: str | None, leaving: Leaving) -> tuple[Sweep, bool]:
+    """The sweep with what `auto` stands for in `train`, and whether it was checked before.
 
-    The number is that of its records, else the largest that fits, which a checked sweep alone can find out.
+    That is what its records have, else what is tried where trials run, which a checked sweep alone can be.
     """
-    if sweep.train.batch_size != "auto":
+    auto = [key for key in ("batch_size", "compile") if getattr(sweep.train, key) == "auto"]
+    known = settled_before(folder) if auto else {}
+    if not any(sweep.resources_of(method).gpus for method in sweep.methods):
+        known = {"compile": False} | known
+    sweep = sweep.with_train(**{key: known[key] for key in auto if key in known})
+    left = [key for key in auto if key not in known]
+    if not left:
         return sweep, False
-    size = recorded_batch_size(folder)
-    if size is not None:
-        return sweep.with_batch_size(size), False
-    from fpray.execution import Cluster, batch_size_that_fits
+    from fpray.execution import Cluster, batch_size_that_fits, compiling_pays
 
     _check(sweep)
     with leaving.connected(address):
-        Cluster(sweep, own=address is None)  # without a GPU the trial of sizes would wait for ever
-        size = batch_size_that_fits(sweep)
-    events.say(f"train.batch_size: {size} is the largest that fits")
-    return sweep.with_batch_size(size), True
+        Cluster(sweep, own=address is None)  # without a GPU what is tried would wait for ever
+        if "batch_size" in left:
+            sweep = sweep.with_train(batch_size=batch_size_that_fits(sweep))
+            events.say(f"train.batch_size: {sweep.train.batch_size} is the largest that fits")
+        if "compile" in left:
+            sweep = sweep.with_train(compile=compiling_pays(sweep))
+            said = "on, since a trial takes" if sweep.train.compiles else "off, since no trial takes"
+            events.say(f"train.compile: {said} ten minutes or more without it")
+    return sweep, True

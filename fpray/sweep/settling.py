@@ -125,14 +125,18 @@ def changed_plugins(sweep: Sweep, records: Iterable[Record]) -> list[str]:
     ]
 
 
-def recorded_batch_size(folder: SweepFolder) -> int | None:
-    """The batch size of the trials in a sweep's folder; None if there are none.
+def settled_before(folder: SweepFolder) -> dict[str, int | bool]:
+    """What the trials in a sweep's folder have for the keys of `train` that may be `auto`; nothing if there are none.
 
     Raises:
         UserError: if the resolved sweep file there is damaged, or of a newer fpray.
     """
     old = _recorded(folder)
-    return None if old is None else int(old["train"]["batch_size"])
+    if old is None:
+        return {}
+    known: dict[str, int | bool] = {"batch_size": int(old["train"]["batch_size"])}
+    compiled = old["train"].get("compile")
+    return known | {"compile": compiled} if isinstance(compiled, bool) else known
 
 
 def _recorded(folder: SweepFolder) -> dict[str, Any] | None:

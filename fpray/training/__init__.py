@@ -15,7 +15,7 @@ from fpray.training.batchsize import costliest, fitting_batch_size
 from fpray.training.loop import StoppedError, TrainingError, train
 from fpray.training.point import evaluate_point
 from fpray.training.runtime import Runtime
-from fpray.training.speed import Speed, measured_speed
+from fpray.training.speed import Speed, measured_speed, trial_seconds
 from fpray.training.trial import Work, reference_of, run_trial
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "reference_of",
     "run_trial",
     "train",
+    "trial_seconds",
 ]

@@ -74,6 +74,8 @@ class Evaluator:
         computed = []
         for batch in self._batches:
             self._runtime.beat()
-            computed.append(classifier.features(self._reference.on_device(batch)["images"]).float())
+            images = self._reference.on_device(batch)["images"]
+            torch._dynamo.maybe_mark_dynamic(images, 0)  # compiled once, for the smaller last batch too
+            computed.append(classifier.features(images).float())
         own = torch.split(torch.cat(computed), [len(share) for share in shares])
         return [self._runtime.gather(part, size) for part, size in zip(own, self._sizes, strict=True)]

@@ -58,7 +58,7 @@ class Fixed:
         # A method of one's own may be another one tomorrow, under the same name.
         if not type(self._method).fixed.__module__.startswith("fpray.") or (drawn := self._draws.source()) is None:
             return None
-        batches = (train.batch_size, train.accumulate, train.precision, self._runtime.world_size)
+        batches = (train.batch_size, train.accumulate, train.precision, self._runtime.world_size, train.compiles)
         by = computed_by(self._runtime.device)
         source = f"{drawn}\n{__version__} {self._method.name}\n{reference.digest}\n{batches} {by}"
         what = f"{self._method.name}'s fixed part of {self._draws.rows:,} draws"

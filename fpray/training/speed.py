@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import default_collate
 
-from fpray.config import Train
+from fpray.config import PackedSettings, Train
 from fpray.data import Draws
-from fpray.methods import TrainedMethod
+from fpray.methods import METHODS, TrainedMethod
+from fpray.model import Model
+from fpray.space import Space
+from fpray.training.batchsize import costliest
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
+from fpray.training.trial import reference_of
 
 STEPS = 3
 """Steps that are timed, after one that is not."""
@@ -57,6 +62,25 @@ def measured_speed(method: TrainedMethod[Any], train: Train, loaders: int) -> Sp
     if loaders:
         return Speed(max(training, loading / loaders), max(evaluation, loading / loaders))
     return Speed(training + loading, evaluation + loading)
+
+
+def trial_seconds(packed: PackedSettings, models: Iterable[Model], spaces: Mapping[str, Space]) -> float:
+    """How long the training of a trial takes on this node's GPU, of the slowest of some models and methods.
+
+    Args:
+        spaces: the search space of each method.
+    """
+    settings, found = packed.unpacked(), [0.0]
+    for model in models:
+        reference = reference_of(model, settings, torch.device("cuda" if settings.resources.gpus else "cpu"))
+        images = len(reference.dataset.images(reference.dataset.splits()[0]))
+        for name, space in spaces.items():
+            kind = METHODS[name]
+            if issubclass(kind, TrainedMethod):
+                method = kind.make(next(costliest(space)), reference)
+                speed = measured_speed(method, settings.train, settings.resources.loaders)
+                found.append(settings.train.epochs * images * speed.training / settings.resources.workers)
+    return max(found)
 
 
 def _seconds(work: Any) -> float:

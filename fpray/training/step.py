@@ -30,8 +30,9 @@ class Stepper:
         self.method, self.settings, self.runtime, self._fixed = method, settings, runtime, fixed
         self.trained = [p for p in method.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(self.trained, method.params.lr, settings)
-        if settings.compile and any(p.requires_grad for p in method.classifier.encoder.parameters()):
+        if settings.compiles and any(p.requires_grad for p in method.classifier.encoder.parameters()):
             method.classifier.encoder.compile()
+            method.fixed = torch.compile(method.fixed)  # type: ignore[method-assign] # KD's teacher has a pass of its own
         self._losses_of = runtime.parallel(method)
 
     def step(self, batch: Batch, lr_factor: float) -> dict[str, Tensor]:

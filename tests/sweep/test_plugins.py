@@ -18,7 +18,7 @@ from fpray.errors import UserError
 from fpray.records import Provenance, Record, RecordStore, SweepFolder, Trial
 from fpray.report import make_report
 from fpray.search import Schedule
-from fpray.sweep.settling import changed_plugins, recorded_batch_size
+from fpray.sweep.settling import changed_plugins, settled_before
 from tests.sweeps import settled
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -82,7 +82,7 @@ def test_a_folder_that_names_a_plug_in_runs_none_of_it(tmp_path: Path) -> None:
     settled(sweep, folder)
     resolved = yaml.safe_load(folder.sweep_file.read_text()) | {"plugins": [str(evil)]}
     folder.sweep_file.write_text(yaml.safe_dump(resolved))
-    assert recorded_batch_size(folder) == 512
+    assert settled_before(folder) == {"batch_size": 512}
     records = folder.records.read_all()
     assert make_report(sweep, Schedule(sweep, records).wanted()).methods[0].finished == 0
     assert changed_plugins(sweep, records) == []

@@ -13,7 +13,7 @@ from fpray.errors import UserError
 from fpray.model.names import Model
 from fpray.records.folder import SweepFolder
 from fpray.records.record import Record
-from fpray.sweep.settling import recorded_batch_size
+from fpray.sweep.settling import settled_before
 from tests.sweeps import settled, sweep_of
 
 
@@ -43,12 +43,14 @@ def test_other_ways_to_compute_the_same_step_are_welcome(folder: SweepFolder) ->
     settled(sweep_of(train={"accumulate": 4, "gradient_checkpointing": True, "compile": True}), folder)
 
 
-def test_the_batch_size_of_the_trials_there_is_known(folder: SweepFolder, tmp_path: Path) -> None:
-    assert recorded_batch_size(folder) == 512
-    assert recorded_batch_size(SweepFolder(UPath(tmp_path / "new"))) is None
+def test_what_auto_stood_for_in_the_trials_there_is_known(folder: SweepFolder, tmp_path: Path) -> None:
+    assert settled_before(folder) == {"batch_size": 512}
+    settled(sweep_of(train={"compile": False}), folder)
+    assert settled_before(folder) == {"batch_size": 512, "compile": False}
+    assert settled_before(SweepFolder(UPath(tmp_path / "new"))) == {}
     folder.sweep_file.write_text("train: {batch_size: auto}")
     with pytest.raises(UserError, match="is damaged"):
-        recorded_batch_size(folder)
+        settled_before(folder)
 
 
 def test_changed_training_is_refused_with_the_differences(folder: SweepFolder) -> None:

@@ -8,7 +8,9 @@ import dataclasses
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._dynamo.testing import CompileCounter
 
+from fpray.data import loading
 from fpray.data.base import Split
 from fpray.model.classifier import Classifier
 from fpray.model.reference import Reference
@@ -50,6 +52,18 @@ def test_counts_equal_a_naive_loop(reference: Reference, alone: Runtime) -> None
         assert predictions.count == Count(correct=sum(expected), total=len(expected))
         counts.add(sum(expected) / len(expected))
     assert len(counts) > 2 and max(counts) > 0 and min(counts) < 1
+
+
+def test_a_compiled_encoder_is_compiled_once_for_whole_batches_and_the_last(
+    reference: Reference, alone: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, compilations = moved(reference), CompileCounter()
+    expected = Evaluator(reference, [Split("id", "plain", "test")], alone, None).predict(classifier)
+    monkeypatch.setitem(loading.EVALUATED_AT_ONCE, "cpu", 8)  # 8, 8 and 5
+    classifier.encoder.compile(backend=compilations)
+    found = Evaluator(reference, [Split("id", "plain", "test")], alone, None).predict(classifier)
+    assert compilations.frame_count == 1
+    assert found["id/test"].correct.tolist() == expected["id/test"].correct.tolist()
 
 
 @pytest.mark.parametrize("loaders", [0, 1])

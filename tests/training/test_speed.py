@@ -8,7 +8,8 @@ from fpray.config.train import Train
 from fpray.methods import METHODS
 from fpray.model import Reference
 from fpray.training import speed as module
-from fpray.training.speed import measured_speed
+from fpray.training.speed import Speed, measured_speed, trial_seconds
+from tests.sweeps import sweep_of
 
 
 def test_every_trained_method_has_a_speed(reference: Reference) -> None:
@@ -38,6 +39,17 @@ def test_loading_by_processes_hides_behind_the_step(
     monkeypatch.setattr(module, "Draws", Slow)
     monkeypatch.setattr(module.Stepper, "step", lambda *arguments, **named: passes(1.0 * size))
     assert measured_speed(method, Train(batch_size=size), loaders).training == pytest.approx(training)
+
+
+def test_a_trial_lasts_as_long_as_the_slowest_methods_epochs(monkeypatch: pytest.MonkeyPatch, tiny_clip: str) -> None:
+    methods = {"full": {}, "l2": {}, "zero_shot": {}}
+    sweep = sweep_of(methods=methods, train={"epochs": 5}, data={"train_images": 80}, model={"name": tiny_clip})
+    speeds = {"full": 0.25, "l2": 0.5}
+    monkeypatch.setattr(module, "measured_speed", lambda method, *_: Speed(speeds[method.name], evaluation=9.0))
+    spaces = {name: settings.space() for name, settings in sweep.methods.items()}
+    packed = sweep.trial_settings("full").packed()
+    assert trial_seconds(packed, sweep.model.each(), spaces) == 5 * 80 * 0.5
+    assert trial_seconds(packed, sweep.model.each(), {"zero_shot": {}}) == 0
 
 
 def test_the_weights_stay_as_they_are(reference: Reference) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_gradient_checkpointing_gives_the_same_step(
     assert_same(step(kind, checkpointing, batch, alone)[0], step(kind, reference, batch, alone)[0])
 
 
-@pytest.mark.parametrize("kind", [Full, LoRA])
+@pytest.mark.parametrize("kind", [Full, LoRA, KD])
 def test_a_compiled_encoder_gives_the_same_step_and_the_same_names(
     kind: type[TrainedMethod],
     reference: Reference,
@@ -108,16 +109,25 @@ def test_a_compiled_encoder_gives_the_same_step_and_the_same_names(
 ) -> None:
     # The graph is captured as ever, but not handed to a C++ compiler, which a machine need not have.
     compiled: list[nn.Module] = []
-    original = nn.Module.compile
+    original, function = nn.Module.compile, torch.compile
+    passes: list[bool] = []
 
     def compile_eagerly(module: nn.Module) -> None:
         compiled.append(module)
         original(module, backend="eager")
 
+    def compile_fixed_eagerly(work: Callable[..., Any], **named: Any) -> Callable[..., Any]:
+        if named:  # asked by the module's own `compile`
+            return function(work, **named)
+        whole = function(work, backend="eager")
+        return lambda batch: (passes.append(True), whole(batch))[1]
+
     monkeypatch.setattr(nn.Module, "compile", compile_eagerly)
+    monkeypatch.setattr(torch, "compile", compile_fixed_eagerly)
     whole, _ = step(kind, reference, batch, alone)
     assert_same(step(kind, reference, batch, alone, compile=True)[0], whole)
     assert len(compiled) == 1
+    assert bool(passes) == (kind is KD)
 
 
 def test_weight_decay_on_matrices_spares_vectors_as_open_clip_does(reference: Reference) -> None:

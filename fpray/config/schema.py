@@ -159,8 +159,8 @@ class Sweep(Section):
         resources = self.resources_of(method)
         return TrialSettings(plugins=self.plugins, data=self.data, train=self.train, resources=resources)
 
-    def with_train(self, **settled: int | bool) -> Sweep:
-        """The sweep with what `auto` stands for in some keys of `train`."""
+    def with_train(self, **settled: Any) -> Sweep:
+        """The sweep with other values in some keys of `train`, which are not checked: what `auto` stands for."""
         return self.model_copy(update={"train": self.train.model_copy(update=settled)})
 
     @field_validator("name")

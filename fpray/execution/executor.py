@@ -61,6 +61,7 @@ def execute(
     on_change: Callable[[Record], None] = lambda record: None,
     may_go_on: Callable[[], bool] = lambda: True,
     may_begin: Callable[[str], bool] = lambda method: True,
+    settle: Callable[[], None] = lambda: None,
     work: Work = run_trial,
 ) -> None:
     """Run every trial that the schedule asks for, as many at a time as there is room for.
@@ -71,6 +72,7 @@ def execute(
             that is tried again.
         may_go_on: whether further trials may begin.
         may_begin: whether one more trial of a method may begin.
+        settle: returns when Ray is well; called before an attempt that did not end its trial is judged.
         work: runs a trial.
 
     Raises:
@@ -80,7 +82,7 @@ def execute(
     sweep = schedule.sweep
     packed = {method: sweep.trial_settings(method).packed() for method in sweep.methods}
     requests = {method: _request(sweep.resources_of(method)) for method in sweep.methods}
-    searcher = _ScheduleSearcher(schedule, folder, room, on_change, may_go_on, may_begin)
+    searcher = _ScheduleSearcher(schedule, folder, room, on_change, may_go_on, may_begin, settle)
     if servers_started_here():
         hand_no_environment_on()
     else:
@@ -122,10 +124,11 @@ class _ScheduleSearcher(Searcher):
         on_change: Callable[[Record], None],
         may_go_on: Callable[[], bool],
         may_begin: Callable[[str], bool],
+        settle: Callable[[], None],
     ) -> None:
         super().__init__()
         self._schedule, self._folder, self._store, self._room = schedule, folder, folder.records, room
-        self._on_change, self._may_go_on, self._may_begin = on_change, may_go_on, may_begin
+        self._on_change, self._may_go_on, self._may_begin, self._settle = on_change, may_go_on, may_begin, settle
         self._needs: dict[str, Needs] = {m: schedule.sweep.resources_of(m) for m in schedule.sweep.methods}
         self._running: dict[str, Record] = {}
         """The trials that have begun, by Tune's ids; some may wait for a node."""
@@ -208,6 +211,7 @@ class _ScheduleSearcher(Searcher):
         self._stopped |= STOPPED in result
         record = self._store.now(claimed)
         if not record.has_ended:
+            self._settle()
             if self._stopped or not self._may_go_on():
                 self._schedule.tell(record)  # it stopped because it was asked to
                 return

@@ -70,7 +70,10 @@ class Schedule:
         self._start = start
         self.sweep = sweep
         self.studies = studies(sweep)
-        self.records = {record.trial.id: record for record in records}
+        self._records: dict[str, dict[str, Record]] = {study.name: {} for study in self.studies}
+        """The records of each study's trials by their ids; those of no study are left out."""
+        for record in records:
+            self._keep(record)
         self._interrupted = [r for r in self.wanted() if not r.has_ended]
         self._underway: dict[Study, Underway] = {}
         self._turns = [list(group) for _, group in groupby(self.studies, lambda study: study.models)]
@@ -97,10 +100,10 @@ class Schedule:
     def records_of(self, study: Study) -> list[Record]:
         """The records of a study's trials."""
         # A copy: another thread may look while a trial is added.
-        return [record for record in list(self.records.values()) if study.has(record.trial)]
+        return list(self._records[study.name].values())
 
     def ask(self, has_room: Callable[[str], bool] = lambda method: True) -> Record | Wait:
-        """The record of the next trial to run; from now on it is among `records`, as running.
+        """The record of the next trial to run; from now on it is among those wanted, as running.
 
         Args:
             has_room: whether one more trial of a method finds room now. What a trial is doesn't depend on when it
@@ -120,7 +123,7 @@ class Schedule:
                 turn.remove(study)
                 if isinstance(asked, Record):
                     turn.append(study)
-                    self.records[asked.trial.id] = asked
+                    self._keep(asked)
                     return asked
             if Wait.FOR_ROOM in waits:
                 break  # the next model's trials would find none either, or take it from this one's
@@ -128,13 +131,18 @@ class Schedule:
 
     def tell(self, record: Record) -> None:
         """Learn how a trial ended; one whose attempt failed, and that has not ended, is the next to run again."""
-        self.records[record.trial.id] = record
+        self._keep(record)
         if not record.has_ended:
             self._interrupted.append(record)
             return
         for study in self._underway:
             if study.has(record.trial):
                 self._tell(study, record.trial.number)
+
+    def _keep(self, record: Record) -> None:
+        for study in self.studies:
+            if study.has(record.trial):
+                self._records[study.name][record.trial.id] = record
 
     def _ask(self, study: Study, has_room: Callable[[str], bool]) -> Record | Wait:
         if self._waits_for_sources(study):
@@ -166,7 +174,7 @@ class Schedule:
 
     def _model_of_source(self, suggestion: Params) -> Model | None:
         source = suggestion.get(SOURCE)
-        return next((r.trial.model for r in self.records.values() if r.trial.configuration == source), None)
+        return next((r.trial.model for r in self.wanted() if r.trial.configuration == source), None)
 
     def _sources(self, study: Study) -> list[Study]:
         """The studies that a study builds on: those of other methods on the same model."""

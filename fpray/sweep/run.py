@@ -173,7 +173,6 @@ class _Run:
 
         def may_go_on() -> bool:
             self.hold.check()
-            self.leaving.settle()
             cluster.require_nodes()
             return interrupt.signal is None and not looks.stop_is_asked()
 
@@ -203,6 +202,7 @@ class _Run:
                     on_change=on_change,
                     may_go_on=may_go_on,
                     may_begin=deadline.fits,
+                    settle=self.leaving.settle,
                     work=self.work,
                 )
 
@@ -220,6 +220,7 @@ class _Run:
             on_change=lambda record: events.say(point_sentence(record, points)),
             may_go_on=may_go_on,
             may_begin=deadline.fits,
+            settle=self.leaving.settle,
             work=partial(evaluate_point, trials=self.folder.records),
         )
 

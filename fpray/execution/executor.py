@@ -17,6 +17,7 @@ from fpray.config import Needs
 from fpray.errors import UserError
 from fpray.execution.actor import STOPPED, STORAGE_ERROR, trainable
 from fpray.execution.growth import ACCELERATOR
+from fpray.execution.own import wait_until_readied
 from fpray.execution.ray_internals import HEAD, servers_started_here
 from fpray.execution.room import Room
 from fpray.execution.tune_internals import (
@@ -84,6 +85,7 @@ def execute(
     requests = {method: _request(sweep.resources_of(method)) for method in sweep.methods}
     searcher = _ScheduleSearcher(schedule, folder, room, on_change, may_go_on, may_begin, settle)
     if servers_started_here():
+        wait_until_readied(may_go_on)
         hand_no_environment_on()
     else:
         keep_credentials_from_logs()

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from collections.abc import Callable
 
 import ray
 
 from fpray.errors import UserError
 from fpray.execution.descendants import adopt_orphans
-from fpray.execution.ray_internals import import_ahead, make_token, on_loopback
+from fpray.execution.ray_internals import import_ahead, make_token, not_ready_yet, on_loopback
 
 READIED = 4
 """The most processes that import what trials need while the command looks at the rest. Each takes 0.4 GB, and a trial
 that finds none waits some seconds longer."""
+PATIENCE_SECONDS = 60.0
+"""How long trials wait for them at most."""
 
 
 class LostRayError(Exception):
     """Ray is lost; the message says how, in one sentence."""
+
+
+def wait_until_readied(goes_on: Callable[[], bool]) -> None:
+    """Return when the processes that Ray has started ahead are ready, or the command doesn't go on.
+
+    For a trial that is begun before, Ray starts one more process, which imports the same beside those.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not_ready_yet() > 0 and time.monotonic() < end and goes_on():
+        time.sleep(0.1)
 
 
 def start_ray_here() -> None:
@@ -31,8 +45,7 @@ def start_ray_here() -> None:
     try:
         if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
             make_token()
-        import_ahead("fpray.execution.actor", min(READIED, os.cpu_count() or 1))
-        with on_loopback():
+        with on_loopback(), import_ahead("fpray.execution.readied", min(READIED, os.cpu_count() or 1)):
             # Not None: that would join whatever cluster was started on this machine, by anyone. Without the dashboard's
             # pages, which are nine processes more: this Ray lasts as long as the command, which shows what it does.
             ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

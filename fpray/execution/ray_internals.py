@@ -35,6 +35,11 @@ os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
 
 HEAD = "node:__internal_head__"
 """The resource that the head node alone has, one of it."""
+AHEAD, READY = "fpray-ahead", "fpray-ready-"
+"""The key of Ray's store that says how many processes are started ahead, and what those begin with that say which of
+them are ready."""
+IDLE_MS = 30_000
+"""Milliseconds after which a process that no trial has taken ends."""
 KUBERNETES_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 """The file that tells a pod its namespace."""
 
@@ -99,9 +104,29 @@ def autoscaler_complaints() -> list[str]:
     return [f"{name}: {why}" for name, why in complaints.items()]
 
 
-def import_ahead(module: str, processes: int) -> None:
-    """Let a Ray that is going to start here start so many idle processes at once, and each one import a module."""
-    os.environ |= {"RAY_preload_python_modules": module, "RAY_num_prestart_python_workers": str(processes)}
+@contextmanager
+def import_ahead(module: str, processes: int) -> Iterator[None]:
+    """Let the Ray that starts here start so many idle processes at once, and each one import a module.
+
+    By itself Ray ends a process that was idle for a second.
+    """
+    os.environ |= {
+        "RAY_preload_python_modules": module,
+        "RAY_num_prestart_python_workers": str(processes),
+        "RAY_idle_worker_killing_time_threshold_ms": str(IDLE_MS),
+    }
+    yield
+    internal_kv._internal_kv_put(AHEAD, str(processes).encode())
+
+
+def say_ready() -> None:
+    """Let the command know that this process, which Ray has started ahead, is ready."""
+    internal_kv._internal_kv_put(f"{READY}{os.getpid()}", b"")
+
+
+def not_ready_yet() -> int:
+    """The number of processes started ahead that have not said so; 0 where none was to be."""
+    return int(internal_kv._internal_kv_get(AHEAD) or 0) - len(internal_kv._internal_kv_list(READY))
 
 
 def servers_started_here() -> Mapping[str, subprocess.Popen[bytes]]:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from ray._private import ray_constants, worker
-from ray.tune.execution import class_cache, tune_controller
+from ray.tune.execution import tune_controller
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from fpray.execution.ray_internals import on_loopback
-from fpray.execution.tune_internals import QuietReporter, asked_before_ray_speaks, keep_credentials_from_logs
+from fpray.execution.tune_internals import QuietReporter, asked_before_ray_speaks
 from tests.waiting import PATIENCE_SECONDS
 
 
@@ -46,17 +46,24 @@ def test_loopback_is_a_constant_that_comes_back() -> None:
 
 
 def test_tune_hands_no_credentials_on() -> None:
-    assert class_cache.ENV_VARS_TO_PROPAGATE, "it is elsewhere now"
-    keep_credentials_from_logs()
-    assert not [name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")]
+    """In a process of its own: an executor that ran in this one may have had Tune hand nothing on at all."""
+    program = """
+from ray.tune.execution import class_cache
+from fpray.execution.tune_internals import keep_credentials_from_logs
+handed = set(class_cache.ENV_VARS_TO_PROPAGATE)
+keep_credentials_from_logs()
+print(bool(handed), [name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert done.stdout == "True []\n", done.stderr
 
 
-def test_an_idle_process_is_taken_that_has_imported_what_a_trial_needs() -> None:
+def test_a_process_that_was_started_ahead_says_when_it_is_ready_and_is_taken_later(tmp_path: Path) -> None:
     """In a process of its own: it is a Ray's start that decides it."""
     program = """
 import os, psutil, ray, time
 from ray.tune.execution import class_cache
-from fpray.execution.ray_internals import import_ahead
+from fpray.execution.ray_internals import import_ahead, not_ready_yet
 from fpray.execution.tune_internals import hand_no_environment_on
 
 class Trial:
@@ -68,18 +75,27 @@ def idle():
     everyone = psutil.Process().children(recursive=True)
     return {p.pid for p in everyone if p.is_running() and p.cmdline()[:1] == ["ray::IDLE"]}
 
-import_ahead("wave", 1)
-ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
+with import_ahead("ahead", 1):
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
 os.environ["RAY_TRAIN_V2_ENABLED"] = "1"
-while not (ready := idle()):
+at_first = not_ready_yet()
+while not_ready_yet():
     time.sleep(0.1)
+ready = idle()
 by_itself = ray.get(class_cache._ActorClassCache().get(Trial).remote().tell.remote("wave"))
 hand_no_environment_on()
+time.sleep(4)  # by itself Ray would have ended it
 now = ray.get(class_cache._ActorClassCache().get(Trial).remote().tell.remote("wave"))
-print(by_itself[0] in ready, now[0] in ready, now[1])
+print(at_first, by_itself[0] in ready, now[0] in ready, now[1])
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    assert done.stdout == "False True True\n", done.stderr
+    (tmp_path / "ahead.py").write_text(
+        "import time, wave\ntime.sleep(3)\nfrom fpray.execution.ray_internals import say_ready\nsay_ready()\n"
+    )
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    call = [sys.executable, "-c", program]
+    own = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(call, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=own)
+    assert done.stdout == "1 False True True\n", done.stderr
 
 
 def test_before_ray_speaks_is_asked(capsys: pytest.CaptureFixture[str]) -> None:

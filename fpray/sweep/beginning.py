@@ -25,6 +25,7 @@ class Begun:
     schedule: Schedule
     points: Points | None
     """The points of its curves; None while trials are left."""
+    retry_failed: bool
     identity: str
 
 
@@ -54,7 +55,7 @@ def begin(sweep: Sweep, folder: SweepFolder, *, address: str | None, retry_faile
     settle(sweep, folder, start)
     for line in (*start.changes, *changed_plugins(sweep, records)):
         events.say(f"note: {line}")
-    return Begun(schedule, points, identity)
+    return Begun(schedule, points, retry_failed, identity)
 
 
 def _read_records(folder: SweepFolder) -> list[Record]:

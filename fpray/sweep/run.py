@@ -112,18 +112,17 @@ class _Run:
                     may_go_on = self._may_go_on(cluster, interrupt)
                     if points is None:
                         self._run_trials(cluster, tracker, may_go_on, deadline)
-                        points = points_of(self.schedule, self.folder, retry_failed=False)
+                        points = points_of(self.schedule, self.folder, self.begun.retry_failed)
                     if points is not None:
                         self._evaluate(points, cluster, may_go_on, deadline)
         self.folder.stop.withdraw()
         if points is not None and points.complete:
             return self._conclude(tracker, points)
         tracker.leave()
-        if deadline.held_back and interrupt.signal is None:
-            events.say(where_it_stands(self.schedule, f"no other trial ends within {self.hours:g} hours"))
-            return OVER
-        events.say(where_it_stands(self.schedule))
-        return interrupt.exit_code
+        over = deadline.held_back and interrupt.signal is None
+        why = f"no other trial ends within {self.hours:g} hours" if over else "interrupted"
+        events.say(where_it_stands(self.schedule, points, why))
+        return OVER if over else interrupt.exit_code
 
     def _stop(self) -> None:
         events.say("stopping: trials end the epoch they are in; again, and all ends at once")

@@ -54,11 +54,17 @@ def best_lines(schedule: Schedule) -> list[str]:
     return lines
 
 
-def where_it_stands(schedule: Schedule, why: str = "interrupted") -> str:
-    """The state of a sweep that is left, in a line."""
+def where_it_stands(schedule: Schedule, points: Points | None, why: str) -> str:
+    """The state of a sweep that is left, in a line.
+
+    Args:
+        points: of its curves; None while it has trials that have not ended.
+    """
     wanted, epochs = schedule.wanted(), schedule.sweep.train.epochs
     at = [f"{r.trial.id} after epoch {len(r.history)} of {epochs}" for r in wanted if not r.has_ended]
     done = f"{why}: {sum(r.has_ended for r in wanted)} of {schedule.planned} trials are done"
+    if points is not None:
+        at.append(f"{sum(r.has_ended for r in points.wanted())} of {points.planned} points of their curves too")
     return f"{', '.join([done, *at])}; the same command goes on from here"
 
 

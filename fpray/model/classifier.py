@@ -69,18 +69,23 @@ def weights_of(classifier: Classifier) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def interpolate(start: nn.Module, end: nn.Module, alpha: float, into: nn.Module) -> None:
-    """Give a module the weights (1 - alpha) * start + alpha * end, in place and one tensor after another: the three
-    are of one architecture and on one device. Whole-number entries (counters) are the nearer end's.
+    """Give a module the weights (1 - alpha) * start + alpha * end, in place: the three are of one architecture and on
+    one device. Whole-number entries (counters) are the nearer end's.
 
     Args:
         into: may be `end`.
     """
-    starts, ends = start.state_dict(), end.state_dict()
-    for key, own in into.state_dict().items():
-        if own.is_floating_point():
-            own.copy_((1 - alpha) * starts[key] + alpha * ends[key])
-        else:
-            own.copy_(ends[key] if alpha >= 0.5 else starts[key])
+    starts, ends, own = (list(module.state_dict().values()) for module in (start, end, into))
+    floating = [value.is_floating_point() for value in own]
+    s, e, o = ([v for v, f in zip(values, floating, strict=True) if f] for values in (starts, ends, own))
+    # One call for all tensors: a small model has as many as a large one.
+    between = torch._foreach_mul(s, 1 - alpha)
+    torch._foreach_add_(between, torch._foreach_mul(e, alpha))
+    torch._foreach_copy_(o, between)
+    nearer = ends if alpha >= 0.5 else starts
+    for value, other, is_floating in zip(own, nearer, floating, strict=True):
+        if not is_floating:
+            value.copy_(other)
 
 
 def load_weights(classifier: Classifier, weights: Mapping[str, Tensor]) -> None:

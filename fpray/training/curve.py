@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 
@@ -32,28 +33,28 @@ def curve_of(
         last: the trained classifier's predictions on the validation splits, and on others maybe.
     """
     splits = [split for split in reference.dataset.splits() if split.part == "val"]
-    evaluator = Evaluator(reference, splits, runtime, autocast)
-    between = _beside(trained, reference)
-    points = []
-    for alpha in (number / (alphas - 1) for number in range(alphas)):
-        if alpha == 1:
-            predictions = last
-        elif alpha == 0:
-            predictions = evaluator.predict(reference.classifier)
-        else:
-            _interpolate(reference, trained, alpha, between)
-            predictions = evaluator.predict(between)
-        points.append(
-            CurvePoint(alpha=alpha, validation={split.name: predictions[split.name].count for split in splits})
-        )
-    return tuple(points)
+    evaluator, between = Evaluator(reference, splits, runtime, autocast), _beside(trained, reference)
+
+    def interpolated(alpha: float) -> Classifier:
+        _interpolate(reference, trained, alpha, between)
+        return between
+
+    inner = [number / (alphas - 1) for number in range(1, alphas - 1)]
+    found = {0.0: evaluator.predict(reference.classifier)}
+    # The images are read once for all of them.
+    found |= dict(zip(inner, evaluator.predict_each([partial(interpolated, a) for a in inner]), strict=True))
+    found[1.0] = dict(last)
+    return tuple(
+        CurvePoint(alpha=alpha, validation={split.name: predictions[split.name].count for split in splits})
+        for alpha, predictions in found.items()
+    )
 
 
 def _beside(trained: Classifier, reference: Reference) -> Classifier:
     """A classifier to interpolate into; where training left the encoder alone it is the reference's own."""
     if trained.encoder is reference.classifier.encoder:
-        return Classifier(trained.encoder, copy.deepcopy(trained.head))
-    return copy.deepcopy(trained)
+        return Classifier(trained.encoder, copy.deepcopy(trained.head)).eval()
+    return copy.deepcopy(trained).eval()
 
 
 def _interpolate(reference: Reference, trained: Classifier, alpha: float, between: Classifier) -> None:

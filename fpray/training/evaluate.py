@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,18 +39,30 @@ class Evaluator:
         self._sizes = [len(reference.dataset.images(split)) for split in splits]
         self._batches: DataLoader[Batch] | None = None
 
-    @torch.no_grad()
     def predict(self, classifier: Classifier) -> dict[str, Predictions]:
         """The predictions on each split, by its name."""
-        if not self._splits:
-            return {}
         classifier.eval()
+        return self.predict_each([lambda: classifier])[0]
+
+    @torch.no_grad()
+    def predict_each(self, classifiers: Sequence[Callable[[], Classifier]]) -> list[dict[str, Predictions]]:
+        """The predictions of several classifiers, in one pass over the images.
+
+        Args:
+            classifiers: each gives its classifier, in `eval` mode, whenever it is asked; which may be the same one with
+                other weights.
+        """
+        if not self._splits:
+            return [{} for _ in classifiers]
         with torch.autocast(self._runtime.device.type, dtype=self._autocast, enabled=self._autocast is not None):
-            features = self._features(classifier)
-        return {
-            split.name: self._predictions(classifier, split, own)
-            for split, own in zip(self._splits, features, strict=True)
-        }
+            features = self._features(classifiers)
+        return [
+            {
+                split.name: self._predictions(ask(), split, own)
+                for split, own in zip(self._splits, of_splits, strict=True)
+            }
+            for ask, of_splits in zip(classifiers, features, strict=True)
+        ]
 
     def _predictions(self, classifier: Classifier, split: Split, features: Tensor) -> Predictions:
         dataset = self._reference.dataset
@@ -64,18 +76,35 @@ class Evaluator:
             correct &= ~self._runtime.any(images.unreadable).to(correct.device)
         return Predictions(features, correct)
 
-    def _features(self, classifier: Classifier) -> list[Tensor]:
-        """The features of each split."""
-        if classifier.encoder is self._reference.classifier.encoder:
-            return [self._reference.features(split).to(self._runtime.device) for split in self._splits]
-        shares = [self._runtime.share_of(size) for size in self._sizes]
-        if self._batches is None:
-            self._batches = self._reference.in_order(dict(zip(self._splits, shares, strict=True)))
-        computed = []
-        for batch in self._batches:
+    def _features(self, classifiers: Sequence[Callable[[], Classifier]]) -> list[list[Tensor]]:
+        """The features of each split, by each classifier."""
+        frozen = [ask().encoder is self._reference.classifier.encoder for ask in classifiers]
+        computed: list[list[Tensor]] = [[] for _ in classifiers]
+        for batch in () if all(frozen) else self._own_batches():
             self._runtime.beat()
             images = self._reference.on_device(batch)["images"]
             torch._dynamo.maybe_mark_dynamic(images, 0)  # compiled once, for the smaller last batch too
-            computed.append(classifier.features(images).float())
-        own = torch.split(torch.cat(computed), [len(share) for share in shares])
+            for ask, known, own in zip(classifiers, frozen, computed, strict=True):
+                if not known:
+                    own.append(ask().features(images).float())
+        return [
+            self._known_features() if known else self._gathered(own)
+            for known, own in zip(frozen, computed, strict=True)
+        ]
+
+    def _own_batches(self) -> DataLoader[Batch]:
+        """Batches of this worker's share of the splits."""
+        if self._batches is None:
+            self._batches = self._reference.in_order(dict(zip(self._splits, self._shares(), strict=True)))
+        return self._batches
+
+    def _shares(self) -> list[range]:
+        return [self._runtime.share_of(size) for size in self._sizes]
+
+    def _known_features(self) -> list[Tensor]:
+        return [self._reference.features(split).to(self._runtime.device) for split in self._splits]
+
+    def _gathered(self, computed: Sequence[Tensor]) -> list[Tensor]:
+        """The features of each split, of this worker's batches and the others'."""
+        own = torch.split(torch.cat(list(computed)), [len(share) for share in self._shares()])
         return [self._runtime.gather(part, size) for part, size in zip(own, self._sizes, strict=True)]

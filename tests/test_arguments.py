@@ -53,5 +53,5 @@ def test_the_commands_take_them() -> None:
         done = CliRunner().invoke(app, [command, "--train.epochs", "4"])
         assert (done.exit_code, done.stdout) == (2, "")
         assert "train.epochs=VALUE" in done.stderr
-    plan = CliRunner().invoke(app, ["sweep", "--dry-run", "train.epochs=7"])
+    plan = CliRunner().invoke(app, ["sweep", "--dry-run", "methods={zero_shot: {}}", "train.epochs=7"])
     assert "epochs: 7" in plan.stdout, plan.output

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,9 @@ from fpray.data import Batch, Split
 from fpray.model import Classifier, Reference
 from fpray.records import Count
 from fpray.training.runtime import Runtime
+
+AT_ONCE = 4
+"""The batches that each of several classifiers is given in a row: to ask for one may take a small model's tenth."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +84,29 @@ class Evaluator:
         """The features of each split, by each classifier."""
         frozen = [ask().encoder is self._reference.classifier.encoder for ask in classifiers]
         computed: list[list[Tensor]] = [[] for _ in classifiers]
-        for batch in () if all(frozen) else self._own_batches():
-            self._runtime.beat()
-            images = self._reference.on_device(batch)["images"]
-            torch._dynamo.maybe_mark_dynamic(images, 0)  # compiled once, for the smaller last batch too
+        images = iter(() if all(frozen) else self._images())
+        while some := list(islice(images, AT_ONCE if len(classifiers) > 1 else 1)):
             for ask, known, own in zip(classifiers, frozen, computed, strict=True):
                 if not known:
-                    own.append(ask().features(images).float())
+                    own += self._of(ask(), some)
         return [
             self._known_features() if known else self._gathered(own)
             for known, own in zip(frozen, computed, strict=True)
         ]
 
-    def _own_batches(self) -> DataLoader[Batch]:
-        """Batches of this worker's share of the splits."""
+    def _of(self, classifier: Classifier, images: Sequence[Tensor]) -> Iterator[Tensor]:
+        for batch in images:
+            self._runtime.beat()
+            yield classifier.features(batch).float()
+
+    def _images(self) -> Iterator[Tensor]:
+        """Batches of this worker's share of the splits, as the image tower takes them."""
         if self._batches is None:
             self._batches = self._reference.in_order(dict(zip(self._splits, self._shares(), strict=True)))
-        return self._batches
+        for batch in self._batches:
+            images = self._reference.on_device(batch)["images"]
+            torch._dynamo.maybe_mark_dynamic(images, 0)  # compiled once, for the smaller last batch too
+            yield images
 
     def _shares(self) -> list[range]:
         return [self._runtime.share_of(size) for size in self._sizes]

@@ -35,9 +35,11 @@ def evaluate_point(
     with explained(settings, trial.model.name, runtime.device):
         reference = reference_of(trial.model, settings, runtime.device)
         use_tf32(settings.train.precision != "fp32")
-        classifier = copy.deepcopy(reference.classifier)
-        load_weights(classifier, trials.read_weights(trial.sources[0]))
-        interpolate(reference.classifier, classifier, float(trial.params[ALPHA]), into=classifier)
+        classifier, alpha = reference.classifier, float(trial.params[ALPHA])
+        if alpha > 0:  # at 0 it is the reference, whose features are known
+            classifier = copy.deepcopy(classifier)
+            load_weights(classifier, trials.read_weights(trial.sources[0]))
+            interpolate(reference.classifier, classifier, alpha, into=classifier)
         tests = [split for split in reference.dataset.splits() if split.part == "test"]
         predictions = Evaluator(reference, tests, runtime, settings.train.autocast).predict(classifier)
     if runtime.is_main:

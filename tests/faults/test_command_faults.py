@@ -21,7 +21,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_for
 
 METHODS = {"zero_shot": {}, "full": {"trials": 4}, "wise_ft": {"trials": 2}}
 EPOCHS = 6
-KILLS = 10
+KILLS = 6
 ALL_EPOCHS = 4 * EPOCHS
 """Of all trials of a sweep that runs through; WiSE-FT's train nothing."""
 # Two trials at a time, however many processors there are.

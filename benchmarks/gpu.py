@@ -29,13 +29,13 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.material import METHODS_TIMED, bare_loop, new_method, preloaded, sweep_of, timed
+from benchmarks.material import bare_loop, new_method, preloaded, sweep_of, timed
+from benchmarks.training import steps
 from fpray.config import Sweep
 from fpray.data import open_dataset
 from fpray.model.reference import Reference, load_reference
 from fpray.training.loop import train
 from fpray.training.runtime import Runtime
-from fpray.training.step import Stepper
 from fpray.training.trial import use_tf32
 
 EPOCHS = 3
@@ -84,15 +84,15 @@ def main() -> None:
     figures = Figures(time.monotonic() + 60 * options.minutes)
     device = torch.device("cpu" if options.rehearse else "cuda")
     model, batches = ("ViT-S-32-alt", (4, 8)) if options.rehearse else ("ViT-B-16", (256, 512))
-    steps, loaders = (2, (0, 1)) if options.rehearse else (30, (8, 15))
+    number, loaders = (2, (0, 1)) if options.rehearse else (30, (8, 15))
     with tempfile.TemporaryDirectory(prefix="fpray-gpu-") as scratch:
         os.environ["FPRAY_CACHE"] = f"{scratch}/cache"
         use_tf32(True)
-        sweep = sweep_of(model, True, batches[-1], steps, Path(scratch)).with_train(epochs=EPOCHS)
+        sweep = sweep_of(model, True, batches[-1], number, Path(scratch)).with_train(epochs=EPOCHS)
         if options.rehearse:  # bf16 takes a CPU without its own products for it ten times as long
             sweep = sweep.with_train(precision="fp32")
         reference = load_reference(sweep.model.each()[0].name, None, open_dataset(sweep.data), device)
-        card = Card(reference, sweep, Runtime(device), steps, flops_of(reference))
+        card = Card(reference, sweep, Runtime(device), number, flops_of(reference))
         figures.note(
             "device", f"{torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'}, torch {torch.__version__}"
         )
@@ -165,23 +165,9 @@ def loop(card: Card, kept_bytes: int) -> float:
 
 def methods(card: Card, figures: Figures) -> None:
     """Each method's step beside full fine-tuning's, KD's with its teacher run live; with the peak memory on a GPU."""
-    batch = preloaded(card.reference, int(card.sweep.train.batch_size))
-    full = 0.0
-    for name in METHODS_TIMED:
-        if not figures.has(15, f"step of {name}"):
-            return
-        if card.runtime.device.type == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        stepper = Stepper(new_method(name, card.reference, card.sweep), card.sweep.train, card.runtime)
-        work = [lambda s=stepper: s.step(batch, 1.0)] * card.steps
-        work[0](), work[0]()
-        seconds = timed(lambda w=work: [step() for step in w], card.runtime.device) / card.steps
-        full = full or seconds
-        found = {"ms": round(1000 * seconds, 2), "of full": round(seconds / full, 4)}
-        if card.runtime.device.type == "cuda":
-            found["peak GiB"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
-        figures.note(f"step of {name}", found)
+    if figures.has(90, "steps"):
+        options = argparse.Namespace(steps=card.steps, rounds=1)
+        figures.note("steps", steps(card.reference, card.sweep, options, card.runtime))
 
 
 def quickstart(figures: Figures, rehearse: bool) -> None:

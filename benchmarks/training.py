@@ -5,8 +5,9 @@
 
 The bare loop has the same model, batch, precision and optimiser, and takes one preloaded batch again and again: no
 decoding, no augmentation, no checkpoints. fpray's loop crops every image, or reads the crops that are kept. They run in
-turn in one process, and the ratios are medians of the rounds'. Loading is timed by itself on JPEGs of ImageNet's size:
-fpray's crops beside open_clip's own transform, in images/s of one core.
+turn in one process, and the ratios are medians of the rounds'. So do an epoch of KD whose features of the reference are
+kept beside full fine-tuning's, and a trial's curve beside bare forward passes. Loading is timed by itself on JPEGs of
+ImageNet's size: fpray's crops beside open_clip's own transform, in images/s of one core.
 """
 
 from __future__ import annotations

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Annotated
 
 from pydantic import Field
 
 from fpray.methods.base import DerivedMethod, Hyperparameters
-from fpray.model import Classifier, interpolate, load_weights
+from fpray.model import Classifier, averaged
 from fpray.space import Uniform
 
 
@@ -30,8 +29,5 @@ class WiseFT(DerivedMethod[WiseFTParams]):
     Params = WiseFTParams
 
     def plain(self) -> Classifier:
-        classifier = copy.deepcopy(self.reference.classifier)
         (fine_tuned,) = self.sources
-        load_weights(classifier, fine_tuned)
-        interpolate(self.reference.classifier, classifier, self.params.alpha, into=classifier)
-        return classifier
+        return averaged(self.reference.classifier, fine_tuned, self.params.alpha)

@@ -3,7 +3,8 @@
 A `Model` is a name and the tag of its weights. `open_model` finds out before a sweep whether it loads; if not, the
 `UserError` says why. `load_reference` makes the `Reference` from it and a dataset: both towers, tokenizer, transforms,
 and the zero-shot `Classifier`, which is a frozen image encoder with a linear head. `weights_of` a trained classifier
-have the keys that plain open_clip knows, and `load_weights` reads them back; `interpolate` averages two models'.
+have the keys that plain open_clip knows, and `load_weights` reads them back; `averaged` and
+`interpolate` are between two models'.
 `unpack` and `pack` rewrite attention for LoRA.
 
 Names need no torch; the rest, which does, is imported when it is first used.
@@ -16,7 +17,7 @@ from fpray.model.names import EMBEDDED, LOCAL, Model, require_model
 
 if TYPE_CHECKING:
     from fpray.model.attention import pack, unpack
-    from fpray.model.classifier import Classifier, interpolate, load_weights, weights_of
+    from fpray.model.classifier import Classifier, averaged, interpolate, load_weights, weights_of
     from fpray.model.clip import LoadedClip, switch_on_checkpointing
     from fpray.model.known import computed_by, device_name
     from fpray.model.opening import open_model
@@ -26,7 +27,7 @@ __getattr__ = attach(
     __name__,
     {
         **dict.fromkeys(("pack", "unpack"), "attention"),
-        **dict.fromkeys(("Classifier", "interpolate", "load_weights", "weights_of"), "classifier"),
+        **dict.fromkeys(("Classifier", "averaged", "interpolate", "load_weights", "weights_of"), "classifier"),
         **dict.fromkeys(("LoadedClip", "switch_on_checkpointing"), "clip"),
         **dict.fromkeys(("computed_by", "device_name"), "known"),
         "open_model": "opening",
@@ -41,6 +42,7 @@ __all__ = [
     "LoadedClip",
     "Model",
     "Reference",
+    "averaged",
     "computed_by",
     "device_name",
     "interpolate",

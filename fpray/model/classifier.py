@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -75,17 +76,24 @@ def interpolate(start: nn.Module, end: nn.Module, alpha: float, into: nn.Module)
     Args:
         into: may be `end`.
     """
-    starts, ends, own = (list(module.state_dict().values()) for module in (start, end, into))
-    floating = [value.is_floating_point() for value in own]
-    s, e, o = ([v for v, f in zip(values, floating, strict=True) if f] for values in (starts, ends, own))
+    tensors = list(zip(*(module.state_dict().values() for module in (start, end, into)), strict=True))
+    floating = [three for three in tensors if three[2].is_floating_point()]
+    starts, ends, own = ([three[n] for three in floating] for n in range(3))
     # One call for all tensors: a small model has as many as a large one.
-    between = torch._foreach_mul(s, 1 - alpha)
-    torch._foreach_add_(between, torch._foreach_mul(e, alpha))
-    torch._foreach_copy_(o, between)
-    nearer = ends if alpha >= 0.5 else starts
-    for value, other, is_floating in zip(own, nearer, floating, strict=True):
-        if not is_floating:
-            value.copy_(other)
+    between = torch._foreach_mul(starts, 1 - alpha)
+    torch._foreach_add_(between, torch._foreach_mul(ends, alpha))
+    torch._foreach_copy_(own, between)
+    for at_start, at_end, counter in tensors:
+        if not counter.is_floating_point():
+            counter.copy_(at_end if alpha >= 0.5 else at_start)
+
+
+def averaged(start: Classifier, weights: Mapping[str, Tensor], alpha: float) -> Classifier:
+    """A new classifier with (1 - alpha) * the start's weights + alpha * those from `weights_of`, see `interpolate`."""
+    classifier = copy.deepcopy(start)
+    load_weights(classifier, weights)
+    interpolate(start, classifier, alpha, into=classifier)
+    return classifier
 
 
 def load_weights(classifier: Classifier, weights: Mapping[str, Tensor]) -> None:

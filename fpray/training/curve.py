@@ -1,8 +1,8 @@
 """The curve of a trained trial: its weights averaged with the reference's, as WiSE-FT does, by alpha.
 
 The ends are known: at 0 it is the zero-shot classifier, at 1 the trained one. Between them each point costs its forward
-passes over the validation images. The test images of a point are evaluated
-when all trials have ended, if it is on a front then (`fpray/training/point.py`).
+passes over the validation images. The test images of a point are evaluated when all trials have ended, if it is on a
+front then (`fpray/training/point.py`).
 """
 
 from __future__ import annotations
@@ -33,10 +33,14 @@ def curve_of(
         last: the trained classifier's predictions on the validation splits, and on others maybe.
     """
     splits = [split for split in reference.dataset.splits() if split.part == "val"]
-    evaluator, between = Evaluator(reference, splits, runtime, autocast), _beside(trained, reference)
+    evaluator = Evaluator(reference, splits, runtime, autocast)
+    # Where training left the encoder alone it is the reference's own, and its features are known.
+    frozen = trained.encoder is reference.classifier.encoder
+    between = Classifier(trained.encoder, copy.deepcopy(trained.head)) if frozen else copy.deepcopy(trained)
+    start, end, into = (c.head if frozen else c for c in (reference.classifier, trained, between.eval()))
 
     def interpolated(alpha: float) -> Classifier:
-        _interpolate(reference, trained, alpha, between)
+        interpolate(start, end, alpha, into=into)
         return between
 
     inner = [number / (alphas - 1) for number in range(1, alphas - 1)]
@@ -48,18 +52,3 @@ def curve_of(
         CurvePoint(alpha=alpha, validation={split.name: predictions[split.name].count for split in splits})
         for alpha, predictions in found.items()
     )
-
-
-def _beside(trained: Classifier, reference: Reference) -> Classifier:
-    """A classifier to interpolate into; where training left the encoder alone it is the reference's own."""
-    if trained.encoder is reference.classifier.encoder:
-        return Classifier(trained.encoder, copy.deepcopy(trained.head)).eval()
-    return copy.deepcopy(trained).eval()
-
-
-def _interpolate(reference: Reference, trained: Classifier, alpha: float, between: Classifier) -> None:
-    start = reference.classifier
-    if between.encoder is start.encoder:
-        interpolate(start.head, trained.head, alpha, into=between.head)
-    else:
-        interpolate(start, trained, alpha, into=between)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-
 from fpray.config import TrialSettings
-from fpray.model import interpolate, load_weights
-from fpray.records import ALPHA, Record, RecordStore, SweepFolder, provenance_of
+from fpray.model import averaged
+from fpray.records import ALPHA, Record, RecordStore, SweepFolder
 from fpray.training.evaluate import Evaluator
-from fpray.training.memory import explained
 from fpray.training.runtime import Runtime
-from fpray.training.trial import reference_of, use_deterministic, use_tf32
+from fpray.training.trial import provenance_here, warm_reference
 
 
 def evaluate_point(
@@ -28,23 +25,15 @@ def evaluate_point(
         SupersededError: if a later attempt has begun.
         StorageError: if something can't be written.
     """
-    trial = record.trial
-    if trial.model is None:
-        raise ValueError(f"{trial.id} names no model")
-    use_deterministic(settings.train.deterministic)
-    with explained(settings, trial.model.name, runtime.device):
-        reference = reference_of(trial.model, settings, runtime.device)
-        use_tf32(settings.train.precision != "fp32")
-        classifier, alpha = reference.classifier, float(trial.params[ALPHA])
+    trial, alpha = record.trial, float(record.trial.params[ALPHA])
+    with warm_reference(record, settings, runtime) as reference:
+        classifier = reference.classifier
         if alpha > 0:  # at 0 it is the reference, whose features are known
-            classifier = copy.deepcopy(classifier)
-            load_weights(classifier, trials.read_weights(trial.sources[0]))
-            interpolate(reference.classifier, classifier, alpha, into=classifier)
+            classifier = averaged(classifier, trials.read_weights(trial.sources[0]), alpha)
         tests = [split for split in reference.dataset.splits() if split.part == "test"]
         predictions = Evaluator(reference, tests, runtime, settings.train.autocast).predict(classifier)
     if runtime.is_main:
         store = folder.attempt(record)
-        provenance = provenance_of(runtime.device_name, {plugin.name: plugin.sha256 for plugin in settings.plugins})
         store.write_correct(trial.id, {split: own.correct.cpu().numpy() for split, own in predictions.items()})
         results = {split: own.count for split, own in predictions.items()}
-        store.write(record.resumed((), provenance).finished(results=results))
+        store.write(record.resumed((), provenance_here(settings, runtime)).finished(results=results))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from fpray.records import (
     CurvePoint,
     Epoch,
     Movement,
+    Provenance,
     Record,
     RecordStore,
     SweepFolder,
@@ -66,20 +68,32 @@ def run_trial(record: Record, settings: TrialSettings, folder: SweepFolder, runt
         SupersededError: if a later attempt has begun.
         StorageError: if something can't be written.
     """
+    with warm_reference(record, settings, runtime) as reference:
+        _run(record, settings, reference, folder.attempt(record), runtime)
+
+
+@contextmanager
+def warm_reference(record: Record, settings: TrialSettings, runtime: Runtime) -> Iterator[Reference]:
+    """The reference of a trial's model, with torch as the settings say; a lack of memory meanwhile is explained."""
     model = record.trial.model
     if model is None:
         raise ValueError(f"{record.trial.id} names no model")
     use_deterministic(settings.train.deterministic)
     with explained(settings, model.name, runtime.device):
-        _run(record, settings, reference_of(model, settings, runtime.device), folder.attempt(record), runtime)
+        reference = reference_of(model, settings, runtime.device)
+        use_tf32(settings.train.precision != "fp32")
+        yield reference
+
+
+def provenance_here(settings: TrialSettings, runtime: Runtime) -> Provenance:
+    """What a trial runs with in this process."""
+    return provenance_of(runtime.device_name, {plugin.name: plugin.sha256 for plugin in settings.plugins})
 
 
 def _run(record: Record, settings: TrialSettings, reference: Reference, store: AttemptStore, runtime: Runtime) -> None:
-    use_tf32(settings.train.precision != "fp32")
     method = build_method(record, reference, store)
-    provenance = provenance_of(runtime.device_name, {plugin.name: plugin.sha256 for plugin in settings.plugins})
     checkpoint = newest_checkpoint(store.checkpoint_folder(record.trial.id))
-    record = record.resumed(checkpoint.history if checkpoint else (), provenance)
+    record = record.resumed(checkpoint.history if checkpoint else (), provenance_here(settings, runtime))
     if runtime.is_main:
         store.write(record)
     known: Mapping[str, Predictions] = {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fpray.config import Sweep
+from fpray.config import Needs, Sweep
 from fpray.data import Dataset, fingerprints, open_dataset, quick_check
 from fpray.records import Record, SweepFolder, identify, renew
 from fpray.redaction import hidden
@@ -128,16 +129,28 @@ def _without_auto(sweep: Sweep, folder: SweepFolder, address: str | None, leavin
     left = [key for key in auto if key not in known]
     if not left:
         return sweep, False
+    _check(sweep)
+    return _tried(sweep, left, address, leaving), True
+
+
+def _tried(sweep: Sweep, left: Sequence[str], address: str | None, leaving: Leaving) -> Sweep:
+    """The sweep with what `auto` stands for in these keys of `train`, tried where trials run."""
     from fpray.execution import Cluster, batch_size_that_fits, compiling_pays
 
-    _check(sweep)
-    with leaving.connected(address):
-        Cluster(sweep, own=address is None)  # without a GPU what is tried would wait for ever
+    what = f"trying on a GPU what {' and '.join(f'train.{key}' for key in left)} should be"
+    with leaving.connected(address), Cluster(sweep, own=address is None) as cluster, events.doing(what):
+        told: set[str] = set()
+
+        def on_wait(needs: Needs) -> None:
+            if (line := cluster.waiting([needs])) is not None and line not in told:
+                told.add(line)
+                events.say(line)
+
         if "batch_size" in left:
-            sweep = sweep.with_train(batch_size=batch_size_that_fits(sweep))
+            sweep = sweep.with_train(batch_size=batch_size_that_fits(sweep, on_wait))
             events.say(f"train.batch_size: {sweep.train.batch_size} is the largest that fits")
         if "compile" in left:
-            sweep = sweep.with_train(compile=compiling_pays(sweep))
+            sweep = sweep.with_train(compile=compiling_pays(sweep, on_wait))
             said = "on, since a trial takes" if sweep.train.compiles else "off, since no trial takes"
             events.say(f"train.compile: {said} ten minutes or more without it")
-    return sweep, True
+    return sweep

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -31,8 +33,8 @@ def cloud() -> Iterator[Cloud]:
         yield made
 
 
-def write_sweep(cloud: Cloud, cpus: int) -> None:
-    sections = {
+def write_sweep(cloud: Cloud, cpus: int, **sections: Any) -> None:
+    sections |= {
         "methods": {"zero_shot": {}, "full": {"trials": 2}},
         "resources": {"gpus": 1, "cpus": cpus},
         "storage": f"s3://{BUCKET}/fpray",
@@ -49,18 +51,38 @@ def test_what_no_gpu_node_holds_is_refused_and_none_is_launched(cloud: Cloud) ->
     assert cloud.machines("gpu_worker") == []
 
 
-def test_the_nodes_that_the_plan_needs_are_launched_and_no_more(cloud: Cloud) -> None:
-    write_sweep(cloud, cpus=12)
-    sweep = cloud.host.popen(cloud.on_head(f"exec {COMMAND} > said 2>&1"))
+def begin(cloud: Cloud) -> subprocess.Popen[bytes]:
+    return cloud.host.popen(cloud.on_head(f"exec {COMMAND} > said 2>&1"))
 
-    said = "waiting for nodes: 3 node(s) asked for"
+
+def has_said(cloud: Cloud, line: str, sweep: subprocess.Popen[bytes]) -> bool:
+    return wait_for(lambda: line in cloud.host.run("cat said").stdout, lambda: sweep.poll() is None, pause=1)
+
+
+def kill(sweep: subprocess.Popen[bytes]) -> None:
+    os.killpg(sweep.pid, signal.SIGKILL)
+    sweep.wait()
+
+
+def test_what_auto_stands_for_is_tried_on_one_node_that_is_waited_for_aloud(cloud: Cloud) -> None:
+    write_sweep(cloud, cpus=12, name="auto")
+    sweep = begin(cloud)
+    assert has_said(cloud, "trying on a GPU what train.compile should be", sweep)
+    assert has_said(cloud, "waiting for nodes: 1 node(s) asked for", sweep)
+    cloud.settle()
+    assert len(cloud.machines("gpu_worker")) == 1
+    kill(sweep)
+
+
+def test_the_nodes_that_the_plan_needs_are_launched_and_no_more(cloud: Cloud) -> None:
+    write_sweep(cloud, cpus=12, name="settled", train=SMALL["train"] | {"compile": False})
+    sweep = begin(cloud)
     assert wait_for(lambda: len(cloud.machines("gpu_worker")) >= 3, lambda: sweep.poll() is None, pause=1), (
         cloud.host.run("cat said").stdout
     )
-    assert wait_for(lambda: said in cloud.host.run("cat said").stdout, lambda: sweep.poll() is None, pause=1)
+    assert has_said(cloud, "waiting for nodes: 3 node(s) asked for", sweep)
     cloud.settle()
     # Three trials, each on a node of its own, though four nodes were allowed; they don't come, as moto's never do.
     assert len(cloud.machines("gpu_worker")) == 3
     assert len(cloud.machines()) == 1 + 3
-    os.killpg(sweep.pid, signal.SIGKILL)
-    sweep.wait()
+    kill(sweep)

@@ -36,9 +36,9 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
 
     def answer(name: str, value: int | bool) -> None:
-        monkeypatch.setattr(execution, name, lambda sweep: (found.append(name), value)[1], raising=False)
+        monkeypatch.setattr(execution, name, lambda sweep, on_wait: (found.append(name), value)[1], raising=False)
 
-    monkeypatch.setattr(execution, "Cluster", lambda sweep, own: None, raising=False)
+    monkeypatch.setattr(execution, "Cluster", lambda sweep, own: contextlib.nullcontext(), raising=False)
     monkeypatch.setattr(beginning, "_check", lambda sweep: None)
     answer("batch_size_that_fits", 64)
     answer("compiling_pays", True)
@@ -56,6 +56,7 @@ def test_on_a_gpu_both_are_tried_and_told(tmp_path: Path, tried: list[str], caps
     assert (sweep.train.batch_size, sweep.train.compile, checked) == (64, True, True)
     assert tried == ["batch_size_that_fits", "compiling_pays"]
     said = capsys.readouterr().out
+    assert "trying on a GPU what train.batch_size and train.compile should be" in said
     assert "train.batch_size: 64 is the largest that fits" in said
     assert "train.compile: on, since a trial takes ten minutes or more without it" in said
 

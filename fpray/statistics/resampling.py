@@ -1,0 +1,71 @@
+"""The bootstrap of a statistic over the seeds and the images of one draw of the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpray.statistics.estimate import Estimate
+
+TIMES = 1000
+"""Resamples: the standard error is then known to 2 %."""
+ROWS = 200
+"""Resamples whose weights of images are in memory at a time."""
+Correct = Mapping[str, NDArray[np.bool_]]
+"""Whether each image was classified rightly, of each split: [rows, seeds, images], the same rows and seeds in each."""
+Accuracies = Mapping[str, NDArray[np.float64]]
+"""The accuracy of each row on each split, in per cent, [rows]."""
+
+
+def by_resampling(
+    statistic: Callable[[Accuracies], Mapping[str, float]], correct: Correct, seed: int = 0, times: int = TIMES
+) -> dict[str, Estimate]:
+    """Numbers that are computed of accuracies, each with the uncertainty that seeds and images leave.
+
+    All rows get the same images, and the same seeds: so what two of them have in common doesn't make their difference
+    uncertain. The variance is the sum of two, that over images and that over seeds, the latter S / (S - 1) times what
+    the bootstrap gives of S seeds; the degrees of freedom are Welch's and Satterthwaite's. Of a single seed, or where
+    rows don't differ by seed, it is the images' alone.
+
+    Args:
+        statistic: gives numbers by name; one that is not a number in a resample is left out there.
+    """
+    rng = np.random.default_rng(seed)
+    plain = {split: 100 * own.mean(axis=(1, 2)) for split, own in correct.items()}
+    (seeds,) = {own.shape[1] for own in correct.values()}
+    values = statistic(plain)
+    over_images = _spread(statistic, _resampled_images(correct, rng, times))
+    over_seeds = _spread(statistic, _resampled_seeds(correct, rng, times)) if seeds > 1 else dict.fromkeys(values, 0.0)
+    found = {}
+    for name, value in values.items():
+        of_images, of_seeds = over_images[name], over_seeds[name] * seeds / max(1, seeds - 1)
+        variance = of_images + of_seeds
+        freedom = variance**2 / (of_seeds**2 / (seeds - 1)) if of_seeds > 0 else math.inf
+        found[name] = Estimate(float(value), math.sqrt(variance), freedom)
+    return found
+
+
+def _spread(statistic: Callable[[Accuracies], Mapping[str, float]], resamples: list[Accuracies]) -> dict[str, float]:
+    """The variance of each number over resamples."""
+    computed = [statistic(accuracies) for accuracies in resamples]
+    return {name: float(np.nanvar([values[name] for values in computed], ddof=1)) for name in computed[0]}
+
+
+def _resampled_images(correct: Correct, rng: np.random.Generator, times: int) -> list[Accuracies]:
+    by_split = {}
+    for split, own in correct.items():
+        share = own.mean(axis=1, dtype=np.float32).T  # [images, rows]
+        counts = [min(ROWS, times - first) for first in range(0, times, ROWS)]
+        weights = (rng.multinomial(len(share), np.full(len(share), 1 / len(share)), n) for n in counts)
+        by_split[split] = np.concatenate([100 * (w.astype(np.float32) @ share) / len(share) for w in weights])
+    return [{split: own[number] for split, own in by_split.items()} for number in range(times)]
+
+
+def _resampled_seeds(correct: Correct, rng: np.random.Generator, times: int) -> list[Accuracies]:
+    of_seeds = {split: 100 * own.mean(axis=2) for split, own in correct.items()}  # [rows, seeds]
+    (seeds,) = {own.shape[1] for own in of_seeds.values()}
+    chosen = rng.integers(0, seeds, (times, seeds))
+    return [{split: own[:, some].mean(axis=1) for split, own in of_seeds.items()} for some in chosen]

@@ -2,15 +2,17 @@
 
 A `Record` says of a `Trial` (method, hyperparameters, seed, model) how far it is and what it gave: an `Epoch` for each
 one trained, a `Count` for each split evaluated, a `CurvePoint` for each alpha, its `Movement` from the reference,
-`Cost` and `Provenance`. A `SweepFolder` holds all of a sweep: its `RecordStore` reads and writes the records, a trial's
-process writes through an `AttemptStore`, which refuses once a later attempt has begun, and its stop request ends trials
-early. `held` keeps a second command off the same folder.
+`Cost` and `Provenance`; beside it lie the weights, and the `ImageResults` of each split. A `SweepFolder` holds all of
+a sweep: its `RecordStore` reads and writes the records, a trial's process writes through an `AttemptStore`, which
+refuses once a later attempt has begun, and its stop request ends trials early. `held` keeps a second command off the
+same folder.
 
 Records are read and listed without torch.
 """
 
 from fpray.records.folder import SweepFolder
 from fpray.records.identity import identify, renew
+from fpray.records.images import LARGEST_LOSS, UNREADABLE, ImageResults
 from fpray.records.known import known_storages, remember
 from fpray.records.lock import Hold, LostHoldError, held, holder
 from fpray.records.provenance import commit, provenance_of, versions
@@ -39,12 +41,15 @@ __all__ = [
     "DamagedRecordError",
     "Epoch",
     "Hold",
+    "ImageResults",
+    "LARGEST_LOSS",
     "LostHoldError",
     "Movement",
     "Provenance",
     "Record",
     "RecordStore",
     "StopRequest",
+    "UNREADABLE",
     "SupersededError",
     "SweepFolder",
     "Trial",

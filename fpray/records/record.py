@@ -114,6 +114,8 @@ class Record(Recorded):
     """The number of epochs after which the newest checkpoint was written."""
     furthest: int = Field(0, ge=0)
     """The number of epochs that the attempt which got furthest has done, before this one."""
+    implied: dict[str, float] = {}
+    """What the hyperparameters amount to in the trial's training: a kappa's strength, or a strength's kappa."""
     results: dict[str, Count] = {}
     curve: tuple[CurvePoint, ...] = ()
     """By alpha; none for a trial that trains nothing."""
@@ -153,6 +155,7 @@ class Record(Recorded):
         self,
         *,
         results: Mapping[str, Count],
+        implied: Mapping[str, float] | None = None,
         curve: tuple[CurvePoint, ...] = (),
         movement: Movement | None = None,
         cost: Cost | None = None,
@@ -163,6 +166,7 @@ class Record(Recorded):
             status="finished",
             ended=time.time(),
             results=results,
+            implied=implied or {},
             curve=curve,
             movement=movement,
             cost=cost,

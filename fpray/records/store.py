@@ -7,16 +7,17 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from upath import UPath
 
 from fpray.conditional import ChangedError, Version, read_versioned, write_if
 from fpray.errors import UserError
+from fpray.records.images import ImageResults, packed, unpacked, unpacked_bits
 from fpray.records.record import Record, read_record
 from fpray.records.trial import TRIAL_ID
 from fpray.storage import Writer, files_below, is_local, read_whole, remove_folder, write_whole
@@ -91,7 +92,7 @@ class RecordStore:
         return record
 
     def read_all(self, on_damage: Callable[[DamagedRecordError], None] = lambda damage: None) -> list[Record]:
-        """Every record there is, in the order of methods' names, numbers, seeds and ids.
+        """Every record there is, in the order of methods' names, numbers, draws, seeds and ids.
 
         Args:
             on_damage: called for each record that is damaged, which is left out.
@@ -104,7 +105,7 @@ class RecordStore:
                     records.append(self.read(trial_id))
                 except DamagedRecordError as damage:
                     on_damage(damage)
-        return sorted(records, key=lambda r: (r.trial.method, r.trial.number, r.trial.seed, r.trial.id))
+        return sorted(records, key=lambda r: (r.trial.method, r.trial.number, r.trial.draw, r.trial.seed, r.trial.id))
 
     def claim(self, record: Record, still_held: Callable[[], object] = lambda: None) -> Record:
         """Begin the next attempt at a trial; from then on nothing that an earlier one says of it comes to stand.
@@ -180,12 +181,38 @@ class RecordStore:
                 f"'{path}' is damaged or gone; remove the folder of {trial_id}, and the sweep trains it again"
             ) from None
 
-    def write_correct(self, trial_id: str, correct: Mapping[str, np.ndarray]) -> None:
-        """Keep one bit for each test image (right or wrong), packed, by split; the record has their numbers."""
-        buffer = BytesIO()
-        packed: dict[str, Any] = {split: np.packbits(bits) for split, bits in correct.items()}
-        np.savez(buffer, **packed)
-        self.put(self.trial_folder(trial_id) / "correct.npz", buffer.getvalue())
+    def write_images(self, trial_id: str, splits: Mapping[str, ImageResults]) -> None:
+        """Keep what a trial said of each image, by split; the record has the counts."""
+        self.put(self.trial_folder(trial_id) / "images.npz", packed(splits))
+
+    def read_images(self, trial_id: str) -> dict[str, ImageResults]:
+        """What a finished trial said of each validation and test image, by split.
+
+        Raises:
+            FileNotFoundError: if that isn't kept, as of a trial of an earlier fpray.
+            DamagedRecordError: if the file is damaged.
+        """
+        path = self.trial_folder(trial_id) / "images.npz"
+        try:
+            return unpacked(read_whole(path))
+        except ValueError:
+            raise DamagedRecordError(f"'{path}' is damaged") from None
+
+    def read_correct(self, record: Record) -> dict[str, NDArray[np.bool_]]:
+        """Whether a finished trial classified each image rightly, by split; of an earlier fpray's, test images alone.
+
+        Raises:
+            FileNotFoundError: if that isn't kept.
+            DamagedRecordError: if the file is damaged.
+        """
+        try:
+            return {split: own.correct for split, own in self.read_images(record.trial.id).items()}
+        except FileNotFoundError:
+            path = self.trial_folder(record.trial.id) / "correct.npz"
+            try:
+                return unpacked_bits(read_whole(path), {split: count.total for split, count in record.results.items()})
+            except ValueError:
+                raise DamagedRecordError(f"'{path}' is damaged") from None
 
 
 class AttemptStore(RecordStore):
@@ -210,7 +237,7 @@ class AttemptStore(RecordStore):
         """Write another of the trial's files after a look at its record, which decides.
 
         On object storage a process that is frozen between the look and the upload still writes when it wakes: a
-        checkpoint, weights or `correct.npz` of the same trial, which a later attempt makes the same. Having written a
+        checkpoint, weights or `images.npz` of the same trial, which a later attempt makes the same. Having written a
         checkpoint it also removes those that are newer, which costs the later attempt epochs if it is interrupted.
         Its next word in the record is refused. In a local folder it can't: what lies beside was removed.
 

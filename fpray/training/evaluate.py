@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,23 +15,28 @@ from torch.utils.data import DataLoader
 
 from fpray.data import Batch, Split
 from fpray.model import Classifier, Reference
-from fpray.records import Count
+from fpray.records import LARGEST_LOSS, UNREADABLE, Count, ImageResults
 from fpray.training.runtime import Runtime
 
 AT_ONCE = 4
 """The batches that each of several classifiers is given in a row: to ask for one may take a small model's tenth."""
 
 
+ROWS = 4096
+"""The images whose logits are in memory at a time, in double precision: a thousand classes take 33 MB then."""
+
+
 @dataclass(frozen=True)
 class Predictions:
-    """A split's features, [images, embed_dim], and whether each image was classified rightly, [images]."""
+    """A split's features, [images, embed_dim], and what each image was taken for."""
 
     features: Tensor
-    correct: Tensor
+    images: ImageResults
 
     @property
     def count(self) -> Count:
-        return Count(correct=int(self.correct.sum()), total=len(self.correct))
+        correct = self.images.correct
+        return Count(correct=int(correct.sum()), total=len(correct))
 
 
 class Evaluator:
@@ -69,16 +76,35 @@ class Evaluator:
         ]
 
     def _predictions(self, classifier: Classifier, split: Split, features: Tensor) -> Predictions:
-        dataset = self._reference.dataset
-        images = dataset.images(split)
+        images = self._reference.dataset.images(split)
+        labels = torch.as_tensor(images.labels, device=features.device)
+        rows = zip(torch.split(features, ROWS), torch.split(labels, ROWS), strict=True)
+        judged = [self._judged(classifier, split, *some) for some in rows]
+        classes, confidences, losses = (torch.cat(column) for column in zip(*judged, strict=True))
+        if images.unreadable is not None:
+            unreadable = self._runtime.any(images.unreadable).to(features.device)
+            classes[unreadable], confidences[unreadable], losses[unreadable] = UNREADABLE, math.nan, math.nan
+        return Predictions(
+            features,
+            ImageResults(
+                labels=labels.cpu().numpy().astype(np.uint16),
+                classes=classes.cpu().numpy().astype(np.uint16),
+                confidences=confidences.cpu().numpy().astype(np.float16),
+                losses=losses.clamp(max=LARGEST_LOSS).cpu().numpy().astype(np.float16),
+            ),
+        )
+
+    def _judged(
+        self, classifier: Classifier, split: Split, features: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Each image's most probable class, that class's probability, and the cross-entropy."""
         weight, bias = classifier.head.weight.double(), classifier.head.bias.double()
         logits = F.linear(features.double(), weight, bias)  # not in bf16 or tf32, where logits tie
-        if (groups := dataset.groups(split)) is not None:
+        if (groups := self._reference.dataset.groups(split)) is not None:
             logits = torch.stack([logits[:, list(group)].amax(dim=-1) for group in groups], dim=-1)
-        correct = logits.argmax(dim=-1) == torch.as_tensor(images.labels, device=logits.device)
-        if images.unreadable is not None:
-            correct &= ~self._runtime.any(images.unreadable).to(correct.device)
-        return Predictions(features, correct)
+        classes, logs = logits.argmax(dim=-1), logits.log_softmax(dim=-1)
+        each = torch.arange(len(labels), device=logits.device)
+        return classes, logs[each, classes].exp(), -logs[each, labels]
 
     def _features(self, classifiers: Sequence[Callable[[], Classifier]]) -> list[list[Tensor]]:
         """The features of each split, by each classifier."""

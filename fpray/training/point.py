@@ -34,6 +34,6 @@ def evaluate_point(
         predictions = Evaluator(reference, tests, runtime, settings.train.autocast).predict(classifier)
     if runtime.is_main:
         store = folder.attempt(record)
-        store.write_correct(trial.id, {split: own.correct.cpu().numpy() for split, own in predictions.items()})
+        store.write_images(trial.id, {split: own.images for split, own in predictions.items()})
         results = {split: own.count for split, own in predictions.items()}
         store.write(record.resumed((), provenance_here(settings, runtime)).finished(results=results))

@@ -80,7 +80,7 @@ def warm_reference(record: Record, settings: TrialSettings, runtime: Runtime) ->
         raise ValueError(f"{record.trial.id} names no model")
     use_deterministic(settings.train.deterministic)
     with explained(settings, model.name, runtime.device):
-        reference = reference_of(model, settings, runtime.device)
+        reference = reference_of(model, settings.drawn(record.trial.draw), runtime.device)
         use_tf32(settings.train.precision != "fp32")
         yield reference
 
@@ -108,12 +108,12 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
         curve = curve_of(classifier, settings.train.alphas, predictions, reference, runtime, settings.train.autocast)
     unreadable = _unreadable(reference, runtime)
     if runtime.is_main:
-        tests = {split: p.correct.cpu().numpy() for split, p in predictions.items() if split.endswith("/test")}
         store.write_weights(record.trial.id, weights_of(classifier))
-        store.write_correct(record.trial.id, tests)
+        store.write_images(record.trial.id, {split: own.images for split, own in predictions.items()})
         store.write(
             record.finished(
                 results={split: p.count for split, p in predictions.items()},
+                implied=method.implied() if isinstance(method, TrainedMethod) else {},
                 curve=curve,
                 movement=_movement(classifier, reference, predictions),
                 cost=_cost(record.history, time.monotonic() - began),

@@ -178,7 +178,7 @@ def test_mlflow_shows_what_failed(disturbed: Ended) -> None:
 def test_nothing_lies_about_afterwards(disturbed: Ended) -> None:
     for id, record in disturbed.records.items():
         names = {path.name for path in (disturbed.folder / "trials" / id).iterdir()}
-        results, to_go_on_from = {"weights.safetensors", "correct.npz"}, {"checkpoint"}
+        results, to_go_on_from = {"weights.safetensors", "images.npz"}, {"checkpoint"}
         assert names == {"record.json"} | (results if record.status == "finished" else to_go_on_from)
 
 

@@ -140,17 +140,6 @@ def test_weights_read_back_to_the_bit(store: RecordStore) -> None:
     assert all(torch.equal(again[key], weights[key]) and again[key].dtype == weights[key].dtype for key in weights)
 
 
-def test_right_and_wrong_are_one_bit_each(store: RecordStore) -> None:
-    rng = np.random.default_rng(0)
-    correct = {"id/test": rng.random(1003) < 0.5, "ood/sketch/test": rng.random(8) < 0.5}
-    store.write_correct("full-000", correct)
-    with (store.trial_folder("full-000") / "correct.npz").open("rb") as file, np.load(file) as packed:
-        assert set(packed) == set(correct)
-        assert packed["id/test"].nbytes == 126
-        for split, bits in correct.items():
-            assert np.array_equal(np.unpackbits(packed[split], count=len(bits)).astype(bool), bits)
-
-
 def test_checkpoints_are_removed_and_nothing_else(store: RecordStore, record_of: MakeRecord) -> None:
     store.write(record_of())
     store.remove_checkpoints("full-000")  # there is none: nothing happens
@@ -171,7 +160,7 @@ def test_a_later_attempt_shuts_out_an_earlier_one(store: RecordStore, record_of:
     for write in (
         lambda: earlier.write(first),
         lambda: earlier.write_weights("full-000", {"w": torch.zeros(1)}),
-        lambda: earlier.write_correct("full-000", {"id/test": np.ones(8, dtype=bool)}),
+        lambda: earlier.write_images("full-000", {}),
     ):
         with pytest.raises(SupersededError):
             write()

@@ -38,6 +38,20 @@ def naively(classifier: Classifier, reference: Reference, split: Split) -> list[
     return right
 
 
+def test_classes_probabilities_and_losses_are_the_logits(reference: Reference, alone: Runtime) -> None:
+    classifier, split = moved(reference), Split("id", "plain", "test")
+    images, found = reference.dataset.images(split), predict(moved(reference), reference, split, alone).images
+    with torch.no_grad():
+        logits = torch.cat([classifier(reference.loaded.preprocess(images[i])[None]) for i in range(len(images))])
+    labels = torch.tensor(images.labels)
+    torch.testing.assert_close(
+        torch.tensor(found.confidences).float(), logits.softmax(-1).amax(-1), rtol=1e-3, atol=1e-3
+    )
+    expected = F.cross_entropy(logits, labels, reduction="none")
+    torch.testing.assert_close(torch.tensor(found.losses).float(), expected, rtol=2e-3, atol=1e-3)
+    assert found.classes.tolist() == logits.argmax(-1).tolist() and found.labels.tolist() == labels.tolist()
+
+
 def predict(classifier: Classifier, reference: Reference, split: Split, alone: Runtime) -> Predictions:
     return Evaluator(reference, [split], alone, None).predict(classifier)[split.name]
 
@@ -48,7 +62,7 @@ def test_counts_equal_a_naive_loop(reference: Reference, alone: Runtime) -> None
     for split in reference.dataset.splits():
         expected = naively(classifier, reference, split)
         predictions = predict(classifier, reference, split, alone)
-        assert predictions.correct.tolist() == expected
+        assert predictions.images.correct.tolist() == expected
         assert predictions.count == Count(correct=sum(expected), total=len(expected))
         counts.add(sum(expected) / len(expected))
     assert len(counts) > 2 and max(counts) > 0 and min(counts) < 1
@@ -63,7 +77,7 @@ def test_a_compiled_encoder_is_compiled_once_for_whole_batches_and_the_last(
     classifier.encoder.compile(backend=compilations)
     found = Evaluator(reference, [Split("id", "plain", "test")], alone, None).predict(classifier)
     assert compilations.frame_count == 1
-    assert found["id/test"].correct.tolist() == expected["id/test"].correct.tolist()
+    assert found["id/test"].images.correct.tolist() == expected["id/test"].images.correct.tolist()
 
 
 @pytest.mark.parametrize("loaders", [0, 1])
@@ -75,7 +89,7 @@ def test_splits_evaluated_together_are_as_each_alone(loaders: int, reference: Re
         assert list(found) == [split.name for split in splits]
         for split in splits:
             one = predict(classifier, reference, split, alone)
-            assert torch.equal(found[split.name].correct, one.correct)
+            assert found[split.name].images.correct.tolist() == one.images.correct.tolist()
             torch.testing.assert_close(found[split.name].features, one.features)
 
 
@@ -95,7 +109,7 @@ def test_a_frozen_encoder_uses_the_references_features(
     predictions = predict(probe, reference, split, alone)
     with torch.no_grad():
         torch.testing.assert_close(predictions.features, reference.classifier.features(pixels))
-    assert predictions.correct.tolist() == naively(probe, reference, split)
+    assert predictions.images.correct.tolist() == naively(probe, reference, split)
 
 
 def test_bfloat16_changes_the_logits_little(reference: Reference, alone: Runtime) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from upath import UPath
@@ -53,10 +51,12 @@ def test_it_gives_what_wise_ft_gives(folder: SweepFolder, alone: Runtime) -> Non
     (middle,) = [p for p in folder.records.read("full-000").curve if p.alpha == 0.5]
     assert middle.validation == {split: count for split, count in half.results.items() if split.endswith("/val")}
     left = {path.name for path in folder.points.records.trial_folder(point.trial.id).iterdir()}
-    assert left == {"record.json", "correct.npz"}
-    files = [store.trial_folder(i) / "correct.npz" for store, i in ((folder.points.records, point.trial.id),)]
-    with np.load(Path(files[0].path)) as own, np.load(folder.path / "trials" / "wise_ft-000" / "correct.npz") as other:
-        assert {split: bits.tolist() for split, bits in own.items()} == {s: b.tolist() for s, b in other.items()}
+    assert left == {"record.json", "images.npz"}
+    own, other = folder.points.records.read_images(point.trial.id), folder.records.read_images("wise_ft-000")
+    assert own.keys() == {split for split in other if split.endswith("/test")}
+    for split, images in own.items():
+        assert np.array_equal(images.classes, other[split].classes)
+        assert np.array_equal(images.losses, other[split].losses)
 
 
 def test_an_attempt_of_before_writes_nothing(folder: SweepFolder, alone: Runtime) -> None:

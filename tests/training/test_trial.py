@@ -19,7 +19,7 @@ from fpray.data.layouts.domains import Domains
 from fpray.kept import kept_files
 from fpray.methods import Batch
 from fpray.model.names import Model
-from fpray.records import Record, SweepFolder, Trial
+from fpray.records import UNREADABLE, Record, RecordStore, SweepFolder, Trial
 from fpray.testing import registered, scripted
 from fpray.training.loop import TrainingError
 from fpray.training.runtime import Runtime
@@ -114,8 +114,9 @@ def test_unreadable_images_are_skipped_counted_as_wrong_and_recorded(
     assert record.unreadable == broken and broken.keys() == {"id/train", "ood/sketch/test"}
     (test,) = [s for s in images.splits() if s.name == "ood/sketch/test"]
     assert record.results["ood/sketch/test"].total == len(images.images(test))
-    with np.load(tmp_path / "trials" / "full-000" / "correct.npz") as right:
-        assert np.unpackbits(right["ood/sketch/test"])[5] == 0
+    seen = RecordStore(UPath(tmp_path)).read_images("full-000")["ood/sketch/test"]
+    assert (seen.classes == UNREADABLE).nonzero()[0].tolist() == [5] and not seen.correct[5]
+    assert np.isnan(seen.losses).nonzero()[0].tolist() == np.isnan(seen.confidences).nonzero()[0].tolist() == [5]
 
 
 @pytest.mark.parametrize(("method", "again"), [("full", 0), ("lora", 1)])

@@ -120,7 +120,8 @@ def test_id_labels_are_those_of_torchvisions_folders(section: dict[str, Any], da
     assert labels_by_path(train, val) == torchvisions(root / "train", by_wnid(KEPT))
     assert labels_by_path(test) == torchvisions(root / "val", by_wnid(KEPT))
     inner = [[images.name_of(i).removeprefix("train/") for i in range(len(images))] for images in (train, val)]
-    assert min(map(position, inner[0])) >= 0.3 > max(map(position, inner[1]))
+    train, val = ([position(path, 0) for path in paths] for paths in inner)
+    assert min(train) >= 0.3 > max(val)
 
 
 def test_shifts_in_folders_by_wnid_are_labelled_among_their_own_classes(
@@ -213,7 +214,7 @@ def test_accuracies_are_those_of_a_loop_over_the_allowed_classes(
             expected.append(Path(images.name_of(index)).parent.name in names)
             unmasked.append(ranked[0] == best)
         predictions = Evaluator(reference, [split], alone, None).predict(classifier)[split.name]
-        assert predictions.correct.tolist() == expected, split.name
+        assert predictions.images.correct.tolist() == expected, split.name
         masked += unmasked.count(False)
     assert masked > 0  # the mask decided somewhere
 

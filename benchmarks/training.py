@@ -1,6 +1,6 @@
 """The speed of training: the whole loop beside a bare PyTorch loop, and each method's step beside full fine-tuning's.
 
-    python -m benchmarks.training                                   the embedded model on DrawNet, on one CPU thread
+    python -m benchmarks.training                                   drawnet-s on DrawNet, on one CPU thread
     python -m benchmarks.training --model ViT-B-16 --gpu            random weights, JPEGs of ImageNet's size, bf16
 
 The bare loop has the same model, batch, precision and optimiser, and takes one preloaded batch again and again: no
@@ -43,7 +43,7 @@ from fpray.training.trial import use_tf32
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="embedded", help="embedded, or an open_clip architecture")
+    parser.add_argument("--model", default="drawnet-s", help="drawnet-s, or an open_clip architecture")
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--batch", type=int, help="images in a step (100 on the CPU, 256 on a GPU)")
     parser.add_argument("--steps", type=int, default=10, help="steps in a round")
@@ -201,7 +201,7 @@ def steps(
             if runtime.device.type == "cuda":
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
-            stepper = Stepper(new_method(name, reference, sweep), sweep.train, runtime)
+            stepper = Stepper(new_method(name, reference, sweep), sweep.train, runtime, options.steps + 1)
             stepper.step(batch, 1.0)
             work = [lambda s=stepper: s.step(batch, 1.0)] * options.steps
             seconds = timed(lambda w=work: [step() for step in w], runtime.device)

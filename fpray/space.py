@@ -26,6 +26,9 @@ class Constant:
     def extremes(self) -> Sequence[Value]:
         return (self.value,)
 
+    def at(self, place: float) -> Value:
+        return self.value
+
     def __contains__(self, value: object) -> bool:
         return value == self.value
 
@@ -43,6 +46,10 @@ class Range:
     def extremes(self) -> Sequence[Value]:
         return (self.low, self.high)
 
+    def at(self, place: float) -> Value:
+        """The value at a place in [0, 1) of the range."""
+        return self.low + place * (self.high - self.low)
+
     def __contains__(self, value: object) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high
 
@@ -57,9 +64,15 @@ class Uniform(Range):
 class Log(Range):
     """Log-uniform on [low, high], 0 < low."""
 
+    def at(self, place: float) -> Value:
+        return min(self.high, self.low * math.exp(place * math.log(self.high / self.low)))
+
 
 class Int(Range):
     """A whole number, uniform on [low, high]."""
+
+    def at(self, place: float) -> Value:
+        return int(self.low + place * (self.high - self.low + 1))
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,10 @@ class OneOf:
 
     def extremes(self) -> Sequence[Value]:
         return self.values
+
+    def at(self, place: float) -> Value:
+        """The value at a place in [0, 1) of the list."""
+        return self.values[int(place * len(self.values))]
 
     def __contains__(self, value: object) -> bool:
         return value in self.values
@@ -84,6 +101,22 @@ class Choice(OneOf):
 
 class Grid(OneOf):
     """A list of values that are tried in turn: trial n gets the n-th cell of all grids of its method."""
+
+
+@dataclass(frozen=True)
+class IfGiven:
+    """The default of a hyperparameter that has no dimension, unless a sweep file gives it one."""
+
+    in_place_of: str | None = None
+    """The hyperparameter that has none then."""
+
+
+@dataclass(frozen=True)
+class ByValue:
+    """The default of a hyperparameter whose dimension depends on the value of another one."""
+
+    other: str
+    dimensions: Mapping[Value, Range]
 
 
 KINDS: dict[str, type[Range] | type[OneOf]] = {

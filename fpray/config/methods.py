@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, TypeAlias, get_args
+from types import NoneType
+from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +29,11 @@ from fpray.config.resources import Needs
 from fpray.errors import did_you_mean
 from fpray.methods import METHODS, Method
 from fpray.section import Section
-from fpray.space import Constant, Dimension, Int, OneOf, Range, Space, grid_cells, is_finite
+from fpray.space import ByValue, Constant, Dimension, IfGiven, Int, OneOf, Range, Space, grid_cells, is_finite
+
+Default: TypeAlias = Constant | Range | OneOf | IfGiven | ByValue
+"""What a method may say of a hyperparameter's dimension."""
+DEFAULTS = get_args(Default)
 
 
 class MethodSettings(Section):
@@ -38,6 +43,8 @@ class MethodSettings(Section):
     """The number of its trials; where nothing but grids is searched, as many as the grids have cells."""
     resources: Annotated[Needs, PlainSerializer(lambda needs: needs.model_dump(exclude_unset=True))] | None = None
     """Those needs of its trials that differ from the sweep's; null for none."""
+    defaults: ClassVar[Mapping[str, Default]] = {}
+    """What the method says of each hyperparameter's dimension."""
 
     def space(self) -> Space:
         """The search dimensions by name, in the order of the method's hyperparameters."""
@@ -47,6 +54,36 @@ class MethodSettings(Section):
     def sources(self) -> tuple[str, ...]:
         """The methods whose finished trials this one builds on; empty for a method that trains."""
         return getattr(self, "of", ())
+
+    @model_validator(mode="after")
+    def _in_place_of_others(self) -> MethodSettings:
+        """Without the default dimensions that others take the place of."""
+        left_out: dict[str, None] = {}
+        for name, default in self.defaults.items():
+            if not isinstance(default, IfGiven) or default.in_place_of is None:
+                continue
+            given, other = getattr(self, name) is not None, default.in_place_of
+            if given and other in self.model_fields_set and getattr(self, other) is not None:
+                raise ValueError(f"'{name}' takes the place of '{other}'; leave one of them out")
+            if not given and getattr(self, other) is None:
+                raise ValueError(f"'{other}' is null; give it, or '{name}' in its place")
+            left_out |= {other: None} if given else {}
+        return self.model_copy(update=left_out)
+
+    @model_validator(mode="after")
+    def _by_value_of_others(self) -> MethodSettings:
+        """With the dimensions that follow from what others are."""
+        follow: dict[str, Range] = {}
+        for name, default in self.defaults.items():
+            if isinstance(default, ByValue) and getattr(self, name) is None:
+                value = getattr(self, default.other)
+                if not isinstance(value, Constant):
+                    raise ValueError(
+                        f"'{name}' has a default for each value of '{default.other}', which is searched; "
+                        "give it a range"
+                    )
+                follow[name] = default.dimensions[value.value]
+        return self.model_copy(update=follow)
 
     @model_validator(mode="after")
     def _trials_differ(self) -> MethodSettings:
@@ -60,10 +97,20 @@ class MethodSettings(Section):
         return self
 
 
+def _kind_of(field: FieldInfo) -> Any:
+    """A hyperparameter's type: that of its values where it has any."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
+    return kinds[0] if _may_be_none(field) and len(kinds) == 1 else field.annotation
+
+
+def _may_be_none(field: FieldInfo) -> bool:
+    return NoneType in get_args(field.annotation)
+
+
 def _values_of(field: FieldInfo) -> TypeAdapter[Any]:
     """Validates the values that a hyperparameter may have."""
-    bounds = [m for m in field.metadata if not isinstance(m, Constant | Range | OneOf)]
-    kind: Any = Annotated[field.annotation, *bounds] if bounds else field.annotation
+    bounds = [m for m in field.metadata if not isinstance(m, DEFAULTS)]
+    kind: Any = Annotated[_kind_of(field), *bounds] if bounds else _kind_of(field)
     return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))  # strict: true is no 1
 
 
@@ -72,9 +119,9 @@ def within(field: FieldInfo) -> AfterValidator:
     adapter = _values_of(field)
 
     def check(dimension: Constant | Range | OneOf) -> Constant | Range | OneOf:
-        if isinstance(dimension, Range) and get_args(field.annotation):
+        if isinstance(dimension, Range) and get_args(_kind_of(field)):
             raise ValueError("takes words, so it can't be a range")
-        if isinstance(dimension, Range) and not isinstance(dimension, Int) and field.annotation is int:
+        if isinstance(dimension, Range) and not isinstance(dimension, Int) and _kind_of(field) is int:
             raise ValueError("takes whole numbers, so a range must be {int: [low, high]}")
         for value in dimension.extremes():
             try:
@@ -111,13 +158,14 @@ def settings_of(method: type[Method[Any]]) -> type[MethodSettings]:
     """The class of a method's settings: a `MethodSettings` with a search dimension per hyperparameter."""
     sentence = MethodSettings.model_fields["trials"].description
     fields: dict[str, Any] = {"trials": (int, Field(method.default_trials, ge=1, description=sentence))}
+    defaults = {}
     for name, field in method.Params.model_fields.items():
         if name in RESERVED or name in dir(MethodSettings):
             raise ValueError(f"the method '{method.name}' can't call a hyperparameter '{name}'; give it another name")
-        default = next((m for m in field.metadata if isinstance(m, Constant | Range | OneOf)), None)
+        default = next((m for m in field.metadata if isinstance(m, DEFAULTS)), None)
         if default is not None:
-            kind = Annotated[Dimension, within(field), _Described(field)]
-            fields[name] = (kind, Field(default, description=field.description))
+            defaults[name] = default
+            fields[name] = _dimension_field(field, default)
         elif field.is_required():
             raise ValueError(
                 f"the hyperparameter '{name}' of the method '{method.name}' has neither a search dimension nor a "
@@ -128,7 +176,18 @@ def settings_of(method: type[Method[Any]]) -> type[MethodSettings]:
             Annotated[tuple[str, ...], BeforeValidator(_list_of_words), WithJsonSchema(SOURCES)],
             Field(method.builds_on, min_length=1, description=SOURCES_SENTENCE),
         )
-    return create_model(f"{method.name} settings", __base__=MethodSettings, __doc__=method.__doc__, **fields)
+    made = create_model(f"{method.name} settings", __base__=MethodSettings, __doc__=method.__doc__, **fields)
+    made.defaults = defaults
+    return made
+
+
+def _dimension_field(field: FieldInfo, default: Default) -> tuple[Any, Any]:
+    """The type and the default of a hyperparameter's dimension."""
+    kind: Any = Annotated[Dimension, within(field), _Described(field)]
+    depends = isinstance(default, IfGiven | ByValue)
+    if depends or _may_be_none(field):
+        kind = kind | None
+    return kind, Field(None if depends else default, description=field.description)
 
 
 @cache

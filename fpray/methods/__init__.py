@@ -13,7 +13,9 @@ from typing import Any
 from fpray.data import Batch
 from fpray.discovery import Registry
 from fpray.methods.base import (
+    Course,
     DerivedMethod,
+    Group,
     Hyperparameters,
     Method,
     TrainedMethod,
@@ -31,7 +33,9 @@ METHODS: Registry[Method[Any]] = Registry(Method, __name__, "fpray.methods", _or
 __all__ = [
     "METHODS",
     "Batch",
+    "Course",
     "DerivedMethod",
+    "Group",
     "Hyperparameters",
     "Method",
     "TrainedMethod",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Generic, Self, TypeVar, cast
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from fpray.data import Batch, Items, Split
 from fpray.model import Classifier, LoadedClip, Reference
-from fpray.space import Log, Space, Value
+from fpray.space import IfGiven, Log, Space, Value
 
 
 class Hyperparameters(BaseModel):
@@ -34,6 +35,33 @@ class TrainedParams(Hyperparameters):
     # AdamW on CLIP ViT-B/16: 1e-5 is better than 3e-5 on both axes (methods' survey: TRACER vs. WiSE-FT recipe).
     lr: Annotated[float, Field(gt=0), Log(3e-6, 3e-5)]
     """The learning rate of encoder and head; `train.lr` where that is given."""
+    weight_decay: Annotated[float | None, Field(ge=0), IfGiven()] = None
+    """AdamW's decoupled weight decay; without it, `train.weight_decay`."""
+    head_lr: Annotated[float | None, Field(gt=0), IfGiven()] = None
+    """The learning rate of the head; without it, `lr`."""
+    head_weight_decay: Annotated[float | None, Field(ge=0), IfGiven()] = None
+    """The weight decay of the head; without it, `weight_decay`."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Weights that are trained alike."""
+
+    weights: Sequence[nn.Parameter]
+    lr: float
+    """The peak of their learning rate."""
+    weight_decay: float | None
+    """AdamW's decoupled weight decay; None for `train.weight_decay`."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is known of a training before its first step."""
+
+    lr_factors: Sequence[float]
+    """The learning rate of each step, as a share of its peak."""
+    clip_grad_norm: float | None
+    """The largest norm of a step's gradient; None for any."""
 
 
 P = TypeVar("P", bound=Hyperparameters)
@@ -123,6 +151,25 @@ class TrainedMethod(Method[T]):
         super().__init__(params, reference)
         self.classifier = copy.deepcopy(reference.classifier).requires_grad_(True)
 
+    def groups(self) -> Iterable[Group]:
+        """The weights that require a gradient, each in one group: by default the head's, and all others."""
+        params, head = self.params, list(self.classifier.head.parameters())
+        in_head = {id(weight) for weight in head}
+        others = [w for w in self.parameters() if id(w) not in in_head]
+        head_decay = params.weight_decay if params.head_weight_decay is None else params.head_weight_decay
+        for group in (
+            Group(others, params.lr, params.weight_decay),
+            Group(head, params.head_lr or params.lr, head_decay),
+        ):
+            yield replace(group, weights=[weight for weight in group.weights if weight.requires_grad])
+
+    def begin(self, course: Course) -> None:
+        """Learn, before the first step, what training lies ahead."""
+
+    def implied(self) -> Mapping[str, float]:
+        """What the hyperparameters amount to in the training that lay ahead, to be recorded; by default nothing."""
+        return {}
+
     def training_data(self, split: Split) -> Items:
         """The items of an epoch, mappings of tensors: by default the split's augmented images, with their labels.
 
@@ -161,8 +208,12 @@ class TrainedMethod(Method[T]):
     def add_penalty(self) -> None:
         """Add the gradient of a penalty on the weights, if there is one, to the gradients of the losses."""
 
-    def after_step(self) -> None:
-        """Act on the weights after an optimiser step, for example project them."""
+    def after_step(self, lr_factor: float) -> None:
+        """Act on the weights after an optimiser step, for example project them.
+
+        Args:
+            lr_factor: the learning rate of the step, as a share of its peak.
+        """
 
     def plain(self) -> Classifier:
         return self.classifier

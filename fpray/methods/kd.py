@@ -11,14 +11,19 @@ from torch import Tensor
 
 from fpray.data import Batch
 from fpray.methods.base import TrainedMethod, TrainedParams
-from fpray.space import Constant, Log
+from fpray.space import ByValue, Constant, Log
+
+# Features lie at most 2 apart, so their squared distance is small: Mask-Fill (arXiv 2303.03052) weighs it by 30.
+STRENGTHS = {"kl": Log(1e-2, 1e1), "mse_logits": Log(1e-2, 1e1), "mse_features": Log(0.3, 300.0)}
+"""The range of the strength for each form of the distance."""
 
 
 class KDParams(TrainedParams):
     """The weight of the distance, its form, and the temperature of `kl`."""
 
-    strength: Annotated[float, Field(ge=0), Log(1e-2, 1e1)]
-    """The weight of the distance, beside the cross-entropy."""
+    strength: Annotated[float, Field(ge=0), ByValue("form", STRENGTHS)]
+    """The weight of the distance, beside the cross-entropy. By default it is searched in {log: [0.01, 10]}, and for
+    `mse_features` in {log: [0.3, 300]}."""
     form: Annotated[Literal["kl", "mse_logits", "mse_features"], Constant("kl")]
     """The distance: between the distributions over classes, the logits, or the features."""
     temperature: Annotated[float, Field(gt=0), Constant(1.0)]

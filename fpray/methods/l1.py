@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+import torch.nn.functional as F
 
-from fpray.methods.base import TrainedParams
-from fpray.methods.penalty import PenalisedMethod
-from fpray.space import Log
+from fpray.methods.base import Course
+from fpray.methods.penalty import PenalisedMethod, PenalisedParams
+from fpray.space import Constant
 
 
-class L1Params(TrainedParams):
-    """The weight of the penalty."""
+class L1Params(PenalisedParams):
+    """The strength of the penalty, and where it acts."""
 
-    strength: Annotated[float, Field(ge=0), Log(1e-7, 1e-3)]
-    """The weight of the penalty, beside the cross-entropy."""
+    form: Annotated[Literal["coupled", "proximal"], Constant("coupled")] = "coupled"
+    """The place of the penalty: `coupled` adds its gradient to that of the loss, so that Adam scales it and no weight
+    comes to rest; `proximal` moves each weight by strength * learning rate after the step, and w0 is where it stops."""
 
 
 class L1(PenalisedMethod[L1Params]):
     """Sum of absolute differences over encoder and head, no factor 1/2 (arXiv 2309.06256, text of the method).
 
     The authors' code has strength * 1e5 * mean |w - w0| instead: divide by the number of weights to convert.
+    kappa = 2 s sqrt(sum over steps of the squared share of the peak learning rate), s = strength * sqrt(N) / c in the
+    coupled form, strength itself in the proximal one: a steady drift against a random walk.
     """
 
     name = "l1"
     Params = L1Params
 
+    def kappa_of_1(self, course: Course) -> float:
+        scale = self.in_units_of_a_gradient(course) if self.params.form == "coupled" else 1.0
+        return 2 * scale * math.sqrt(sum(factor**2 for factor in course.lr_factors))
+
     @torch.no_grad()
     def add_penalty(self) -> None:
-        signs = torch._foreach_sign(self.differences())
-        torch._foreach_add_(self.gradients(), signs, alpha=self.params.strength)
+        if self.params.form == "coupled":
+            torch._foreach_add_(self.gradients(), torch._foreach_sign(self.differences()), alpha=self.strength)
+
+    @torch.no_grad()
+    def after_step(self, lr_factor: float) -> None:
+        if self.params.form == "proximal":
+            reach = self.params.lr * lr_factor * self.strength
+            # From w0 on, so that a weight within reach of it is there to the last bit.
+            shrunk = [F.softshrink(difference, reach) for difference in self.differences()]
+            torch._foreach_copy_(self._weights, torch._foreach_add(self._start, shrunk))

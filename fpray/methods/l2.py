@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
 
-from fpray.methods.base import TrainedParams
-from fpray.methods.penalty import PenalisedMethod
-from fpray.space import Log
+from fpray.methods.base import Course
+from fpray.methods.penalty import PenalisedMethod, PenalisedParams
+from fpray.space import Constant
 
 
-class L2Params(TrainedParams):
-    """The weight of the penalty."""
+class L2Params(PenalisedParams):
+    """The strength of the penalty, and where it acts."""
 
-    strength: Annotated[float, Field(ge=0), Log(1e-4, 2.0)]
-    """The weight of the penalty, beside the cross-entropy."""
+    form: Annotated[Literal["coupled", "decoupled"], Constant("coupled")] = "coupled"
+    """The place of the penalty: `coupled` adds its gradient to that of the loss, so that Adam scales it; `decoupled`
+    takes the share strength * learning rate off w - w0 after the step, as AdamW's weight decay does with w."""
 
 
 class L2(PenalisedMethod[L2Params]):
     """Sum of squares over encoder and head, no factor 1/2 (L2-SP, arXiv 1802.01483, as LP-FT's code has it).
 
     The text of arXiv 2309.06256 writes a norm without a square; its code squares, with strength * 1e9 * mean.
+    kappa = s * sum of the steps' learning rates, s = 2 * strength * sqrt(N) / c in the coupled form, strength itself in
+    the decoupled one: a weight that is pulled alone loses the share 1 - exp(-kappa) of its way.
     """
 
     name = "l2"
     Params = L2Params
 
+    def kappa_of_1(self, course: Course) -> float:
+        scale = 2 * self.in_units_of_a_gradient(course) if self.params.form == "coupled" else 1.0
+        return scale * self.params.lr * sum(course.lr_factors)
+
     @torch.no_grad()
     def add_penalty(self) -> None:
-        torch._foreach_add_(self.gradients(), self.differences(), alpha=2 * self.params.strength)
+        if self.params.form == "coupled":
+            torch._foreach_add_(self.gradients(), self.differences(), alpha=2 * self.strength)
+
+    @torch.no_grad()
+    def after_step(self, lr_factor: float) -> None:
+        if self.params.form == "decoupled":
+            share = min(1.0, self.params.lr * lr_factor * self.strength)
+            torch._foreach_sub_(self._weights, self.differences(), alpha=share)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fpray.errors import UserError
 from fpray.methods.base import TrainedMethod, TrainedParams
 from fpray.model import Classifier, LoadedClip, Reference, pack, unpack
-from fpray.space import Choice, Constant, Log, Space
+from fpray.space import Choice, Constant, IfGiven, Log, Space
 
 PARTS = {"attention": ("attention",), "mlp": ("mlp",), "both": ("attention", "mlp")}
 """The values of `layers`, and the parts of a transformer block that it means."""
@@ -28,16 +28,19 @@ class LoRAParams(TrainedParams):
     """The learning rate, and peft's own words."""
 
     # It needs a larger learning rate than full fine-tuning (arXiv 2604.16410).
-    lr: Annotated[float, Field(gt=0), Log(1e-5, 1e-3)]
+    lr: Annotated[float, Field(gt=0), Log(3e-5, 3e-3)]
     """The learning rate of the low-rank matrices and the head; `train.lr` where that is given."""
     rank: Annotated[int, Field(ge=1), Choice((4, 8, 16, 32, 64))]
     """The rank of the change to each layer."""
-    alpha: Annotated[float, Field(gt=0), Constant(16.0)]
-    """The scale of the changes: they are multiplied by alpha / rank."""
+    alpha: Annotated[float | None, Field(gt=0), IfGiven()] = None
+    """The scale of the changes, which are multiplied by alpha / rank; without it, the rank. A constant makes the best
+    learning rate depend on the rank."""
     dropout: Annotated[float, Field(ge=0, lt=1), Constant(0.0)]
     """The share of a layer's inputs that is dropped, in training, before its low-rank change."""
     layers: Annotated[Literal["attention", "mlp", "both"], Constant("both")]
     """The parts of each transformer block that are changed."""
+    head_weight_decay: Annotated[float | None, Field(ge=0), Constant(0.0)] = None
+    """The weight decay of the head, which at LoRA's learning rates would shrink it; null for `weight_decay`."""
 
 
 class LoRA(TrainedMethod[LoRAParams]):
@@ -56,7 +59,7 @@ class LoRA(TrainedMethod[LoRAParams]):
         targets = [name for part in PARTS[params.layers] for name in layers_of(self.classifier.encoder, part)]
         config = LoraConfig(
             r=params.rank,
-            lora_alpha=params.alpha,  # type: ignore[arg-type]  # peft's hint says int, its code takes any number
+            lora_alpha=params.alpha or params.rank,  # type: ignore[arg-type]  # peft's hint says int, its code takes any number
             lora_dropout=params.dropout,
             target_modules=targets,
         )

@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 
 from fpray.config import Sweep, Train
 from fpray.data import Batch, Split
-from fpray.methods import DerivedMethod, Method, TrainedMethod
+from fpray.methods import Course, DerivedMethod, Method, TrainedMethod
 from fpray.model import Classifier, Reference, load_weights, weights_of
 from fpray.records import Epoch
 from fpray.space import Params
@@ -65,6 +65,8 @@ class MethodConformance:
         method = self.method.make(self.params() | overrides, reference)
         if isinstance(method, DerivedMethod):
             method.take_sources(self.sources(reference))
+        if isinstance(method, TrainedMethod):
+            method.begin(Course([1.0, 0.5], SETTINGS.clip_grad_norm))
         return method
 
     def trained(self, reference: Reference, **overrides: float) -> tuple[Any, tuple[Epoch, ...]]:

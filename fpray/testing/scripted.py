@@ -32,7 +32,7 @@ def scripted(
                 before_losses(batch)
             return super().forward(batch)
 
-        def after_step(self) -> None:
+        def after_step(self, lr_factor: float) -> None:
             if after_step is not None:
                 after_step(self)
 

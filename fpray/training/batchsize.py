@@ -91,6 +91,6 @@ def take_steps(method: TrainedMethod[Any], train: Train, size: int) -> None:
     reference = method.reference
     item = Draws(method.training_data(reference.dataset.splits()[0]), seed=0)[0, 0]
     batch = default_collate([item] * size)
-    stepper = Stepper(method.train(), train, Runtime(reference.device))
+    stepper = Stepper(method.train(), train, Runtime(reference.device), steps=2)
     for _ in range(2):
         stepper.step(batch, lr_factor=1.0)

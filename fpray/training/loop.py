@@ -20,7 +20,6 @@ from fpray.seeds import epoch_seed
 from fpray.training.checkpoint import Checkpoint
 from fpray.training.evaluate import Evaluator, Predictions
 from fpray.training.fixed import fixed_for
-from fpray.training.optimizer import lr_factor
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
 
@@ -73,7 +72,9 @@ def train(
     draws, batches = _draws(method, settings, seed, splits, runtime, epochs)
     stream = iter(loader(draws, method.reference.loader_workers, runtime.device, batch_sampler=batches))
     validation = Evaluator(method.reference, [s for s in splits if s.part == "val"], runtime, settings.autocast)
-    stepper = Stepper(method, settings, runtime, fixed_for(method, draws, settings, runtime))
+    stepper = Stepper(
+        method, settings, runtime, settings.epochs * batches.steps, fixed_for(method, draws, settings, runtime)
+    )
     if checkpoint is not None:
         checkpoint.restore(method, stepper.optimizer)
     keeping = _Keeping(stepper, save, tell, len(trained.history))
@@ -149,10 +150,9 @@ def _train_epoch(stepper: Stepper, stream: Iterator[Batch], steps: int, epoch: i
     """
     runtime, sums = stepper.runtime, dict[str, Tensor]()
     stepper.method.train()
-    total = stepper.settings.epochs * steps
     for step, batch in enumerate(islice(stream, steps), start=epoch * steps):
         runtime.beat()
-        for name, loss in stepper.step(batch, lr_factor(step, total, stepper.settings)).items():
+        for name, loss in stepper.step(batch, stepper.lr_factors[step]).items():
             sums[name] = sums.get(name, 0) + loss
     losses = {name: float(runtime.mean(value)) / steps for name, value in sums.items()}
     _check_finite(losses, stepper.trained, epoch)

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
-from torch import nn
 from torch.optim import AdamW
 
 from fpray.config import Train
+from fpray.methods import Group
+
+PEAK = "peak"
+"""The key of a group's peak learning rate."""
 
 
-def make_optimizer(weights: Sequence[nn.Parameter], lr: float, settings: Train) -> AdamW:
-    """AdamW over the weights that are trained.
+def make_optimizer(trained: Iterable[Group], settings: Train) -> AdamW:
+    """AdamW over groups of weights.
 
     With `weight_decay_on: matrices` norms, biases and other vectors don't decay, as in open_clip's training;
     WiSE-FT's recipe lets everything decay.
     """
     least = 2 if settings.weight_decay_on == "matrices" else 0
-    groups = [
-        {"params": [w for w in weights if w.ndim >= least], "weight_decay": settings.weight_decay},
-        {"params": [w for w in weights if w.ndim < least], "weight_decay": 0.0},
-    ]
-    # Fused: one pass over the weights instead of ten.
-    return AdamW([group for group in groups if group["params"]], lr=lr, fused=True)
+    groups: list[dict[str, Any]] = []
+    for group in trained:
+        decay = settings.weight_decay if group.weight_decay is None else group.weight_decay
+        decaying = [weight for weight in group.weights if weight.ndim >= least]
+        others = [weight for weight in group.weights if weight.ndim < least]
+        groups += [
+            {"params": weights, "lr": group.lr, PEAK: group.lr, "weight_decay": own}
+            for weights, own in ((decaying, decay), (others, 0.0))
+            if weights
+        ]
+    return AdamW(groups, fused=True)  # one pass over the weights instead of ten
+
+
+def lr_factors(total: int, settings: Train) -> list[float]:
+    """The learning rate of each step of a training, as a share of its peak."""
+    return [lr_factor(step, total, settings) for step in range(total)]
 
 
 def lr_factor(step: int, total: int, settings: Train) -> float:

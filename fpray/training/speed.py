@@ -46,7 +46,7 @@ def measured_speed(method: TrainedMethod[Any], train: Train, loaders: int) -> Sp
     began = time.monotonic()
     items = [draws[0, index] for index in range(size)]
     loading = (time.monotonic() - began) / size
-    batch, stepper = default_collate(items), Stepper(method.train(), train, Runtime(reference.device))
+    batch, stepper = default_collate(items), Stepper(method.train(), train, Runtime(reference.device), STEPS)
     # A method's own data may be no images.
     images = next(iter(reference.in_order({reference.dataset.splits()[0]: range(size)})))
 

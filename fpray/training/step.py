@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from fpray.config import Train
 from fpray.data import Batch
 from fpray.errors import UserError
-from fpray.methods import TrainedMethod
+from fpray.methods import Course, TrainedMethod
 from fpray.training.fixed import Fixed
-from fpray.training.optimizer import make_optimizer
+from fpray.training.optimizer import PEAK, lr_factors, make_optimizer
 from fpray.training.runtime import Runtime
 
 
@@ -21,15 +21,19 @@ class Stepper:
     """A method with its optimiser, ready to take steps on this worker's share of each batch."""
 
     def __init__(
-        self, method: TrainedMethod[Any], settings: Train, runtime: Runtime, fixed: Fixed | None = None
+        self, method: TrainedMethod[Any], settings: Train, runtime: Runtime, steps: int, fixed: Fixed | None = None
     ) -> None:
         """
         Args:
+            steps: the number that the training has in all.
             fixed: knows what the method has fixed of the images; without it, the method computes that in each step.
         """
         self.method, self.settings, self.runtime, self._fixed = method, settings, runtime, fixed
         self.trained = [p for p in method.parameters() if p.requires_grad]
-        self.optimizer = make_optimizer(self.trained, method.params.lr, settings)
+        self.optimizer = make_optimizer(method.groups(), settings)
+        self.lr_factors = lr_factors(steps, settings)
+        """The learning rate of each step, as a share of its peak."""
+        method.begin(Course(self.lr_factors, settings.clip_grad_norm))
         if settings.compiles and any(p.requires_grad for p in method.classifier.encoder.parameters()):
             method.classifier.encoder.compile()
             method.fixed = torch.compile(method.fixed)  # type: ignore[method-assign] # KD's teacher has a pass of its own
@@ -42,14 +46,14 @@ class Stepper:
             lr_factor: the learning rate as a share of its peak.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = self.method.params.lr * lr_factor
+            group["lr"] = group[PEAK] * lr_factor
         self.optimizer.zero_grad(set_to_none=True)
         losses = self._backward(self.method.reference.on_device(batch))
         self.method.add_penalty()
         if self.settings.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.trained, self.settings.clip_grad_norm)
         self.optimizer.step()
-        self.method.after_step()
+        self.method.after_step(lr_factor)
         return losses
 
     def _backward(self, batch: Batch) -> dict[str, Tensor]:

@@ -53,7 +53,7 @@ class Unreached(Wrong):
 class Meddling(Wrong):
     name = "meddling"
 
-    def after_step(self) -> None:
+    def after_step(self, lr_factor: float) -> None:
         with torch.no_grad():
             self.classifier.encoder.conv1.weight.zero_()
 
@@ -65,7 +65,7 @@ class Meddling(Wrong):
 class Stuck(Wrong):
     name = "stuck"
 
-    def after_step(self) -> None:
+    def after_step(self, lr_factor: float) -> None:
         self.classifier.load_state_dict(self.reference.classifier.state_dict())
 
 

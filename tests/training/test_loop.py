@@ -187,10 +187,11 @@ def test_one_loader_serves_all_epochs_and_one_all_validation(reference: Referenc
 
 def test_it_is_adamw_on_clipped_gradients_and_the_penalty(reference: Reference, alone: Runtime) -> None:
     settings = Train(epochs=2, batch_size=48, warmup_steps=0, clip_grad_norm=0.5, weight_decay=0.2)
-    looped = build("l2", reference, strength=0.1)
+    penalty = {"kappa": None, "strength": 0.1, "weight_decay": None}
+    looped = build("l2", reference, **penalty)
     history = run(looped, alone, settings)
 
-    plain = build("l2", reference, strength=0.1).train()
+    plain = build("l2", reference, **penalty).train()
     parameters, start = list(plain.parameters()), list(reference.classifier.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.2)
     data = reference.augmented(next(s for s in reference.dataset.splits() if s.part == "train"))

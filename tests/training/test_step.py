@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from fpray.config.train import Train
 from fpray.errors import UserError
-from fpray.methods import Batch, TrainedMethod, TrainedParams
+from fpray.methods import Batch, Group, TrainedMethod, TrainedParams
 from fpray.methods.full import Full
 from fpray.methods.kd import KD
 from fpray.methods.l2 import L2
+from fpray.methods.linear_probe import LinearProbe
 from fpray.methods.lora import LoRA
 from fpray.model.reference import Reference, load_reference
+from fpray.testing import first_batch
 from fpray.training.optimizer import make_optimizer
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper, cut
@@ -39,7 +41,7 @@ def step(
     with torch.no_grad():
         method.classifier.head.weight.add_(torch.randn(method.classifier.head.weight.shape))  # else distillation is 0
     before = [p.detach().clone() for p in method.parameters()]
-    stepper = Stepper(method, Train(batch_size=18, clip_grad_norm=None, **settings), alone)
+    stepper = Stepper(method, Train(batch_size=18, clip_grad_norm=None, **settings), alone, steps=9)
     losses = stepper.step(batch, 0.5)
     assert any(not torch.equal(p, old) for p, old in zip(method.parameters(), before, strict=True))
     gradients = {name: p.grad for name, p in method.named_parameters() if p.grad is not None}
@@ -134,7 +136,7 @@ def test_weight_decay_on_matrices_spares_vectors_as_open_clip_does(reference: Re
     method = Full.make({"lr": 1e-3}, reference)
     named = list(method.named_parameters())
     settings = Train(weight_decay=0.3, weight_decay_on="matrices")
-    groups = make_optimizer([p for _, p in named], 1e-3, settings).param_groups
+    groups = make_optimizer(method.groups(), settings).param_groups
     decayed = {id(p) for group in groups if group["weight_decay"] == 0.3 for p in group["params"]}
     # open_clip's training (open_clip_train/main.py) excludes by name and dimension.
     expected = {id(p) for name, p in named if not (p.ndim < 2 or any(word in name for word in ("bn", "ln", "bias")))}
@@ -145,15 +147,34 @@ def test_weight_decay_on_matrices_spares_vectors_as_open_clip_does(reference: Re
 
 def test_weight_decay_is_on_all_weights_by_default_as_in_wise_ft(reference: Reference) -> None:
     method = Full.make({"lr": 1e-3}, reference)
-    (group,) = make_optimizer(list(method.parameters()), 1e-3, Train()).param_groups
-    assert group["weight_decay"] == 0.1
-    assert len(group["params"]) == len(list(method.parameters()))
+    groups = make_optimizer(method.groups(), Train()).param_groups
+    assert {group["weight_decay"] for group in groups} == {0.1}
+    assert sum(len(group["params"]) for group in groups) == len(list(method.parameters()))
+
+
+@pytest.mark.parametrize("kind", [Full, LoRA, LinearProbe])
+def test_the_head_has_a_learning_rate_and_weight_decay_of_its_own(
+    kind: type[TrainedMethod], reference: Reference, alone: Runtime
+) -> None:
+    own = {"head_lr": 0.3, "head_weight_decay": 0.02, "weight_decay": 0.01, "lr": 1e-3}
+    rank = {"rank": 2, "dropout": 0.0, "layers": "both"} if kind is LoRA else {}
+    method = kind.make(own | rank, reference)
+    stepper = Stepper(method.train(), Train(batch_size=18), alone, steps=9)
+    head = {id(weight) for weight in method.classifier.head.parameters()}
+    trained = [weight for weight in method.parameters() if weight.requires_grad]
+    found = {id(w): group for group in stepper.optimizer.param_groups for w in group["params"]}
+    assert found.keys() == {id(weight) for weight in trained}
+    stepper.step(first_batch(method), 0.5)
+    for weight, group in found.items():
+        expected = (0.15, 0.02) if weight in head else (0.0005, 0.01)
+        assert (group["lr"], group["weight_decay"]) == pytest.approx(expected)
 
 
 def test_the_fused_optimizer_is_adamw(reference: Reference) -> None:
     torch.manual_seed(3)
     ours, theirs = (nn.Parameter(w.clone()) for w in [torch.randn(5, 7)] * 2)
-    fused, plain = make_optimizer([ours], 1e-2, Train()), torch.optim.AdamW([theirs], 1e-2, weight_decay=0.1)
+    fused = make_optimizer([Group([ours], 1e-2, None)], Train())
+    plain = torch.optim.AdamW([theirs], 1e-2, weight_decay=0.1)
     for _ in range(20):
         ours.grad = torch.randn(5, 7)
         theirs.grad = ours.grad.clone()
@@ -181,6 +202,6 @@ class Unreduced(Full):
 def test_losses_that_are_no_named_scalars_are_a_sentence(
     kind: type[Full], reference: Reference, batch: Batch, alone: Runtime
 ) -> None:
-    stepper = Stepper(kind.make({"lr": 1e-3}, reference).train(), Train(batch_size=18), alone)
+    stepper = Stepper(kind.make({"lr": 1e-3}, reference).train(), Train(batch_size=18), alone, steps=9)
     with pytest.raises(UserError, match="'full' must give its losses as a mapping of names to scalar tensors"):
         stepper.step(batch, 1.0)

@@ -22,6 +22,7 @@ from fpray.config.data import Data
 from fpray.config.methods import Methods
 from fpray.config.models import Models
 from fpray.config.plugins import PLUGINS, Plugin, install
+from fpray.config.reporting import Reporting
 from fpray.config.resources import Resources
 from fpray.config.train import Train
 from fpray.errors import did_you_mean
@@ -36,8 +37,12 @@ Objective = Annotated[str, WithJsonSchema({"type": "string", "pattern": "/val/to
 class Search(Section):
     """The choice of trials. Both objectives are accuracies to maximise, in per cent."""
 
-    sampler: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
-    """Optuna's sampler; `grid` tries the values of every choice and grid in turn."""
+    sampler: Literal["tpe", "nsga2", "qmc", "random", "grid"] = "tpe"
+    """Optuna's sampler, after the quasi-random start; `qmc` for nothing but quasi-random points; `grid` tries the
+    values of every choice and grid in turn."""
+    startup: int = Field(16, ge=0)
+    """With `tpe` and `nsga2`, how many of a method's first configurations are quasi-random points, which cover the
+    space more evenly than random ones. After them the sampler learns from the results that are there, see `lag`."""
     objectives: tuple[Objective, Objective] = ("id/val/top1", "ood/val/top1")
     """The two accuracies that are maximised, both of validation images: ID, OOD, or an OOD domain's."""
     seed: int = Field(0, ge=0)
@@ -105,6 +110,10 @@ class TrialSettings(Section):
     train: Train
     resources: Resources
 
+    def drawn(self, seed: int) -> TrialSettings:
+        """The settings with one draw of the data."""
+        return self.model_copy(update={"data": self.data.drawn(seed)})
+
     def packed(self) -> PackedSettings:
         """The settings as they travel to another process."""
         return PackedSettings(self.plugins, self.data.model_dump(mode="json"), self.train, self.resources)
@@ -143,6 +152,8 @@ class Sweep(Section):
     """The choice of trials."""
     methods: Methods = Field(default_factory=dict, validate_default=True)
     """The methods to compare, with their trials and what is searched; without it, every method there is."""
+    report: Reporting = Reporting()
+    """What the report shows of each method."""
     resources: Resources = Resources()
     """What a trial needs of the machines, and how trials are run there."""
     storage: str = DEFAULT_STORAGE

@@ -39,20 +39,20 @@ def export_studies(sweep: Sweep, records: Iterable[Record], storage: str) -> lis
 def _trials(
     study: Study, records: Sequence[Record], objectives: tuple[str, str]
 ) -> list[tuple[Params, Objectives | None]]:
-    """Each configuration of a study of which every seed has ended, with the mean over the seeds."""
+    """Each configuration of a study of which every trial has ended, with the mean over them."""
     own: dict[int, list[Record]] = {}
     for record in records:
         if study.has(record.trial) and record.has_ended:
             own.setdefault(record.trial.number, []).append(record)
     return [
-        (study.suggestion(seeds[0].trial), _mean(seeds, objectives))
-        for _, seeds in sorted(own.items())
-        if len(seeds) == len(study.seeds)
+        (study.suggestion(trials[0].trial), _mean(trials, objectives))
+        for _, trials in sorted(own.items())
+        if len(trials) == len(study.repeats)
     ]
 
 
-def _mean(seeds: Sequence[Record], objectives: tuple[str, str]) -> Objectives | None:
-    if any(record.status != "finished" for record in seeds):
+def _mean(trials: Sequence[Record], objectives: tuple[str, str]) -> Objectives | None:
+    if any(record.status != "finished" for record in trials):
         return None
-    first, second = (fmean(record.metrics()[key] for record in seeds) for key in objectives)
+    first, second = (fmean(record.metrics()[key] for record in trials) for key in objectives)
     return first, second

@@ -55,7 +55,7 @@ class Underway:
 
 
 class Schedule:
-    """Asks a sweep's studies for trials in turn, each number with every seed.
+    """Asks a sweep's studies for trials in turn, each number on every draw of the data with every seed.
 
     Models come one after the other: trials of the next are begun only while those of the ones before it wait for
     results, or when none of them is left. A schedule is made from the records that there are: it goes on with the
@@ -150,7 +150,7 @@ class Schedule:
         begun = self._underway.get(study) or self._begin(study)
         if begun is None:
             return Wait.NOTHING_LEFT
-        record = self._missing_seed(study, begun)
+        record = self._missing(study, begun)
         if record is None and len(begun.suggestions) == study.configurations:
             return Wait.NOTHING_LEFT
         if record is None and not begun.searcher.ready:
@@ -159,16 +159,16 @@ class Schedule:
             return Wait.FOR_ROOM
         if record is None:
             begun.suggestions.append(begun.searcher.suggest())
-            record = self._missing_seed(study, begun)
+            record = self._missing(study, begun)
         return record or Wait.NOTHING_LEFT
 
-    def _missing_seed(self, study: Study, begun: Underway) -> Record | None:
+    def _missing(self, study: Study, begun: Underway) -> Record | None:
         """The first trial of the numbers suggested so far that has no record."""
-        recorded = {(record.trial.number, record.trial.seed) for record in self.records_of(study)}
+        recorded = {(r.trial.number, r.trial.draw, r.trial.seed) for r in self.records_of(study)}
         for number, suggestion in enumerate(begun.suggestions):
-            for seed in study.seeds:
-                if (number, seed) not in recorded:
-                    trial = study.trial(number, seed, suggestion, self._model_of_source(suggestion))
+            for draw, seed in study.repeats:
+                if (number, draw, seed) not in recorded:
+                    trial = study.trial(number, draw, seed, suggestion, self._model_of_source(suggestion))
                     return Record(trial=trial, start=self._start, started=time.time())
         return None
 
@@ -203,13 +203,13 @@ class Schedule:
         return begun
 
     def _tell(self, study: Study, number: int) -> None:
-        """Tell the searcher a number's result, once every seed of it has ended."""
+        """Tell the searcher a number's result, once every trial of it has ended."""
         records = [r for r in self.records_of(study) if r.trial.number == number and r.has_ended]
-        if len(records) == len(study.seeds):
+        if len(records) == len(study.repeats):
             self._underway[study].searcher.tell(number, self._objectives(records))
 
     def _objectives(self, records: list[Record]) -> Objectives | None:
-        """The objectives, each the mean over the seeds; None if a seed failed."""
+        """The objectives, each the mean over its trials; None if one failed."""
         if any(record.status != "finished" for record in records):
             return None
         metrics = [record.metrics() for record in records]

@@ -11,11 +11,13 @@ import logging
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
+from scipy.stats import qmc
 
 from fpray.config import Search
 from fpray.errors import UserError, message_of
@@ -54,9 +56,9 @@ class Searcher:
     def suggest(self) -> Params:
         """The hyperparameters of the next trial. Call it when `ready`."""
         self._tell_known()
-        cell = self._cells[self.next_number % len(self._cells)]
-        if cell:
-            self._study.enqueue_trial(cell)
+        given = self._quasi_random() | self._cells[self.next_number % len(self._cells)]
+        if given:
+            self._study.enqueue_trial(given)
         drawn = self._ask()
         return {name: d.value if isinstance(d, Constant) else drawn[name] for name, d in self.space.items()}
 
@@ -80,6 +82,16 @@ class Searcher:
     def tell(self, number: int, values: Objectives | None) -> None:
         """The objectives of a trial, or None if it failed."""
         self._outcomes.setdefault(number, values)
+
+    def _quasi_random(self) -> Params:
+        """The next trial's point of a scrambled Sobol sequence, while trials are such points; else nothing."""
+        always, start = self.search.sampler == "qmc", self.search.sampler in ("tpe", "nsga2")
+        if not self._distributions or not (always or (start and self.next_number < self.search.startup)):
+            return {}
+        seed = suggestion_seed(self.search.seed, self._name, 0)
+        sequence = qmc.Sobol(len(self._distributions), rng=np.random.default_rng(seed))
+        point = sequence.random_base2(self.next_number.bit_length())[self.next_number].tolist()
+        return {name: self.space[name].at(place) for name, place in zip(self._distributions, point, strict=True)}
 
     def _known_from_here(self) -> int:
         """The results before this number are told before the next suggestion."""
@@ -175,7 +187,7 @@ def distribution(dimension: Range | OneOf) -> BaseDistribution:
 def sampler(search: Search, seed: int) -> BaseSampler:
     """Optuna's sampler, with a seed of 32 bits."""
     if search.sampler == "tpe":
-        return TPESampler(seed=seed)
+        return TPESampler(seed=seed, n_startup_trials=1) if search.startup else TPESampler(seed=seed)
     if search.sampler == "nsga2":
         return NSGAIISampler(seed=seed)
     return RandomSampler(seed=seed)  # with sampler grid nothing is left to chance

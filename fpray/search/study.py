@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import product
 
 from fpray.config import MethodSettings, Sweep
 from fpray.model import Model
@@ -23,8 +24,10 @@ class Study:
     models: tuple[Model, ...]
     model: str | None
     """The short name of the model, where the sweep file lists models to compare."""
+    draws: tuple[int, ...]
+    """The seeds of the data: each configuration is tried on every draw."""
     seeds: tuple[int, ...]
-    """Each configuration is tried with every one."""
+    """The seeds of the training: each configuration is tried with every one."""
 
     @property
     def name(self) -> str:
@@ -37,9 +40,14 @@ class Study:
         return self.settings.trials * (len(self.models) if isinstance(self.space().get(MODEL), Grid) else 1)
 
     @property
+    def repeats(self) -> tuple[tuple[int, int], ...]:
+        """The draw and the seed of each trial of a configuration."""
+        return tuple(product(self.draws, self.seeds))
+
+    @property
     def trials(self) -> int:
-        """The number of trials: each configuration with every seed."""
-        return self.configurations * len(self.seeds)
+        """The number of trials: each configuration on every draw, with every seed."""
+        return self.configurations * len(self.repeats)
 
     def space(self) -> Space:
         """The search dimensions, the model first where there are several; without a derived method's source."""
@@ -55,8 +63,8 @@ class Study:
             return False
         return trial.model in self.models or (trial.model is None and self.model is None)
 
-    def trial(self, number: int, seed: int, suggestion: Params, source_model: Model | None) -> Trial:
-        """The trial of a suggestion with one seed; it builds on its source's trial with the same seed.
+    def trial(self, number: int, draw: int, seed: int, suggestion: Params, source_model: Model | None) -> Trial:
+        """The trial of a suggestion on one draw with one seed; it builds on its source's trial with the same.
 
         Args:
             source_model: the source's model, which is the trial's too.
@@ -64,18 +72,20 @@ class Study:
         params = {name: value for name, value in suggestion.items() if name not in (MODEL, SOURCE)}
         suggested = next((m for m in self.models if m.short == suggestion.get(MODEL)), self.models[0])
         sources = [str(suggestion[SOURCE])] if SOURCE in suggestion else []
+        name = partial(trial_id, draw=draw, seed=seed, draws=len(self.draws), seeds=len(self.seeds))
         return Trial(
-            id=trial_id(configuration_id(self.name, number), seed, len(self.seeds)),
+            id=name(configuration_id(self.name, number)),
             method=self.method,
             number=number,
             seed=seed,
+            draw=draw,
             params=params,
             model=source_model or suggested,
-            sources=tuple(trial_id(source, seed, len(self.seeds)) for source in sources),
+            sources=tuple(map(name, sources)),
         )
 
     def suggestion(self, trial: Trial) -> Params:
-        """The suggestion that a trial was made from: all that was searched, whatever its seed."""
+        """The suggestion that a trial was made from: all that was searched, whatever its draw and seed."""
         suggestion: Params = {}
         if len(self.models) > 1 and trial.model is not None:
             suggestion[MODEL] = trial.model.short
@@ -92,7 +102,7 @@ def study_name(method: str, model: str | None) -> str:
 def studies(sweep: Sweep) -> list[Study]:
     """Every study, one model's before the next one's, methods in the order of tables."""
     return [
-        Study(method, settings, models, model, sweep.train.seeds)
+        Study(method, settings, models, model, sweep.data.seeds, sweep.train.seeds)
         for model, models in sweep.model.apart().items()
         for method, settings in sweep.methods.items()
     ]

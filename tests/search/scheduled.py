@@ -21,7 +21,7 @@ METHODS: dict[str, Any] = {
 
 
 def sweep_of(
-    methods: dict[str, Any] = METHODS, seeds: Iterable[int] = (0,), model: Any = "embedded", **search: Any
+    methods: dict[str, Any] = METHODS, seeds: Iterable[int] = (0,), model: Any = "drawnet-s", **search: Any
 ) -> Sweep:
     return Sweep.model_validate(
         {

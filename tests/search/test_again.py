@@ -12,7 +12,7 @@ from fpray.search.again import tried_again
 from tests.sweeps import sweep_of
 
 Make = Callable[..., Record]
-L2 = {"lr": 1e-4, "strength": 1e12}
+L2 = {"lr": 1e-4, "weight_decay": 0.0, "strength": 1e12, "form": "coupled"}
 
 
 def file_of(strength: object) -> Sweep:

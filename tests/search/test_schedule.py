@@ -18,7 +18,7 @@ SWEEPS = {
     "grids": sweep_of(
         {
             "full": {"lr": {"grid": [1e-6, 1e-5, 1e-4]}},
-            "kd": {"form": {"grid": ["kl", "mse_logits"]}, "trials": 5},
+            "kd": {"form": {"grid": ["kl", "mse_logits"]}, "strength": {"log": [0.1, 1]}, "trials": 5},
             "wise_ft": {"alpha": {"grid": [0.2, 0.5]}, "trials": 4},
         },
         lag=1,

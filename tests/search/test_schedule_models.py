@@ -142,7 +142,7 @@ def test_what_no_sampler_chooses_is_tried_on_every_model() -> None:
     whole = Run(SEARCHED).to_the_end()
     assert [whole.params[f"zero_shot-00{n}-s0"] for n in range(2)] == [{"model": SMALL}, {"model": BASE}]
     probes = [whole.params[f"linear_probe-00{n}-s1"] for n in range(4)]
-    assert probes == [{"model": model, "lr": lr} for model in (SMALL, BASE) for lr in (0.1, 0.01)]
+    assert probes == [{"model": model, "lr": lr, "weight_decay": 0.0} for model in (SMALL, BASE) for lr in (0.1, 0.01)]
     assert whole.schedule.planned == 2 * (2 + 4 + 9 + 9)
 
 

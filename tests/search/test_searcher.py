@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -28,7 +29,7 @@ def values_of(params: Params) -> Objectives:
 
 
 def study_of(space: Space = SPACE, method: str = "l2", **search: Any) -> Searcher:
-    return Searcher(method, space, Search.model_validate(search))
+    return Searcher(method, space, Search.model_validate({"startup": 0} | search))
 
 
 def run(study: Searcher, trials: int, shuffle: random.Random | None = None) -> list[Params]:
@@ -96,7 +97,7 @@ def test_results_steer_later_suggestions(sampler: str) -> None:
     length, first = (20, 10) if sampler == "tpe" else (60, 50)
 
     def suggestions(worst: bool) -> list[Params]:
-        study, suggested = study_of(sampler=sampler, lag=0), []
+        study, suggested = study_of(sampler=sampler, lag=0, startup=10 if sampler == "tpe" else 0), []
         for number in range(length):
             suggested.append(study.suggest())
             id_top1, ood_top1 = values_of(suggested[-1])
@@ -224,3 +225,43 @@ def test_a_repeated_trial_outside_of_todays_space_counts_without_its_result() ->
     study.tell(1, (1.0, 2.0))
     study.suggest()
     assert study._study.trials[1].state.name == "COMPLETE"
+
+
+def test_the_start_covers_every_dimension_evenly() -> None:
+    drawn = [study.suggest() for study in [study_of(startup=16)] for _ in range(16)]
+    places = [math.log(float(params["lr"]) / 1e-5) / math.log(1e3) for params in drawn]
+    assert sorted(int(16 * place) for place in places) == list(range(16))  # one in each sixteenth of the range
+    assert sorted(int(16 * float(params["strength"])) for params in drawn) == list(range(16))
+    assert sorted(int(params["rank"]) for params in drawn) == list(range(1, 17))
+    assert {form: [p["form"] for p in drawn].count(form) for form in "abc"} in (
+        {"a": x, "b": y, "c": 16 - x - y} for x in (5, 6) for y in (5, 6)
+    )
+
+
+def test_the_start_is_the_same_whatever_the_results_and_whatever_follows() -> None:
+    start = run(study_of(startup=9, lag=0), 9)
+    assert run(study_of(sampler="qmc", lag=0), 20)[:9] == start
+    assert run(study_of(sampler="nsga2", startup=9, lag=5), 12)[:9] == start
+    assert run(study_of(startup=9, lag=0), 12)[9:] != run(study_of(sampler="qmc", lag=0), 12)[9:]
+    assert run(study_of(sampler="random", startup=9), 9) != start
+    assert run(study_of(startup=9, seed=1), 9) != start
+
+
+def test_a_study_that_is_replayed_goes_on_with_its_start() -> None:
+    whole = run(study_of(startup=8, lag=2), 14)
+    half = study_of(startup=8, lag=2)
+    for number, params in enumerate(whole[:5]):
+        half.tell(number, values_of(params))
+        half.replay(params)
+    rest = []
+    for number in range(5, 14):
+        rest.append(half.suggest())
+        half.tell(number, values_of(rest[-1]))
+    assert rest == whole[5:]
+
+
+def test_grids_are_tried_in_turn_beside_the_start() -> None:
+    study = study_of({"lr": Log(1e-5, 1e-2), "form": Grid(("a", "b"))}, startup=4)
+    drawn = [study.suggest() for _ in range(4)]
+    assert [params["form"] for params in drawn] == ["a", "b", "a", "b"]
+    assert sorted(int(4 * math.log(float(p["lr"]) / 1e-5) / math.log(1e3)) for p in drawn) == [0, 1, 2, 3]

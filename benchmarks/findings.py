@@ -1,126 +1,114 @@
-"""The paper's five findings, held against a sweep with several seeds.
+"""The table of a sweep by method, and the paper's findings held against it.
 
-    python -m benchmarks.findings fpray-results/drawnet-seeds/report/report.json
+    python -m benchmarks.findings fpray-results/drawnet-findings
 
-Each finding (arXiv 2405.16027) is a list of claims "a difference of test accuracies is above 0". A difference is
-taken seed by seed between two methods' picks; its 95 % interval is Student's t over the seeds. A claim is seen if the
-interval lies above 0, not seen if it lies below, else undecided. A finding is seen if all its claims are, and not
-seen if one of them is not.
+It prints Markdown: of each method the configurations that the sweep's rules pick, with every domain; OOD accuracy at
+equal ID; hypervolumes; then each claim with its difference and 95 % interval, and the verdict on each finding under the
+rule that stands in `fpray/report/findings.py`.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+import argparse
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+from upath import UPath
 
-from fpray.report.pareto import Configuration, Rule
-from fpray.report.report import Report, describe
-from fpray.report.terminal import half_width, interval
-
-Part = Literal["id", "ood"]
-Verdict = Literal["seen", "not seen", "undecided"]
-Accuracies = Callable[[str], np.ndarray]
-"""The test accuracies of a method's pick, in per cent, one for each seed."""
-RULES: tuple[Rule, ...] = ("ood_val", "knee")
-PARTS: tuple[Part, ...] = ("id", "ood")
-PROTECTED = ("l1", "l2", "kd", "lora", "wise_ft")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim that the mean of `differences` is above 0; they are in points of accuracy, one for each seed."""
-
-    text: str
-    differences: np.ndarray
-
-    @property
-    def mean(self) -> float:
-        return float(self.differences.mean())
-
-    @property
-    def half(self) -> float:
-        """Half the width of the mean's 95 % interval."""
-        return half_width(self.differences.tolist())
-
-    @property
-    def verdict(self) -> Verdict:
-        if abs(self.mean) <= self.half:
-            return "undecided"
-        return "seen" if self.mean > 0 else "not seen"
+import fpray
+from fpray.records import SweepFolder
+from fpray.report.findings import ABOVE_ZERO_SHOT, judged
+from fpray.report.outcomes import Outcomes, estimated, outcomes
+from fpray.report.pareto import Configuration
+from fpray.report.picks import rules_line
+from fpray.report.views import view
+from fpray.results import Results
+from fpray.search import studies
+from fpray.statistics import Accuracies, Estimate, hypervolume
 
 
-def findings(id_: Accuracies, ood: Accuracies) -> dict[str, list[Claim]]:
-    """The claims of each finding."""
-    id_protected = np.mean([id_(m) for m in PROTECTED], axis=0)
-    ood_protected = np.mean([ood(m) for m in PROTECTED], axis=0)
-    rival = max(("full", "l1", "l2", "kd", "lora"), key=lambda m: ood(m).mean())
-    return {
-        "full fine-tuning has higher ID and lower OOD than the protected methods": [
-            Claim("ID: full - mean of protected", id_("full") - id_protected),
-            Claim("OOD: mean of protected - full", ood_protected - ood("full")),
-        ],
-        "L1, L2 and WiSE-FT raise OOD over full fine-tuning": [
-            Claim(f"OOD: {m} - full", ood(m) - ood("full")) for m in ("l1", "l2", "wise_ft")
-        ],
-        "WiSE-FT has the highest OOD": [Claim(f"OOD: wise_ft - {rival}, the best other", ood("wise_ft") - ood(rival))],
-        "KD has higher ID than WiSE-FT, and OOD above full fine-tuning": [
-            Claim("ID: kd - wise_ft", id_("kd") - id_("wise_ft")),
-            Claim("OOD: kd - full", ood("kd") - ood("full")),
-        ],
-        "LoRA's ID is below full fine-tuning's": [Claim("ID: full - lora", id_("full") - id_("lora"))],
-    }
+def shown(estimate: Estimate | None) -> str:
+    return "-" if estimate is None else f"{estimate.value:.1f} ± {estimate.half_width():.1f}"
 
 
-def verdict(claims: list[Claim]) -> Verdict:
-    """The verdict on a finding, from those on its claims."""
-    verdicts = {claim.verdict for claim in claims}
-    for decisive in ("not seen", "undecided"):
-        if decisive in verdicts:
-            return decisive
-    return "seen"
+def tables(results: Results) -> Iterator[str]:
+    """The tables' lines."""
+    report = results.report
+    configurations = {point.name: point for point in report.points}
+    folder = SweepFolder(UPath(results.folder))
+    draws = outcomes(results.records, studies(results.sweep), folder.records)
+    yield from picks(report.methods, draws)
+    yield ""
+    yield from equal_id(configurations, draws)
+    yield ""
+    yield from findings(configurations, draws, results.sweep.report.margin)
 
 
-def by_seed(picks: dict[str, Configuration], part: Part) -> Accuracies:
-    return lambda method: np.array([getattr(accuracy, part) for accuracy in picks[method].test_of_seeds])
+def picks(methods: tuple[fpray.report.MethodReport, ...], draws: Mapping[int, Outcomes]) -> Iterator[str]:
+    """A line for each method and rule: every domain's test accuracy."""
+    (first, *_) = draws.values()
+    tests = [split for split in first.correct if split.endswith("/test")]
+    domains = [split.removesuffix("/test").removeprefix("ood/") for split in tests[1:]]
+    yield f"| method | picked by | trial | ID | OOD | {' | '.join(domains)} |"
+    yield f"|{'---|' * (5 + len(domains))}"
+
+    def numbers(names: tuple[str, ...], accuracies: Accuracies) -> Mapping[str, float]:
+        columns = {split: accuracies[split] for split in tests}
+        columns["ood"] = np.mean([accuracies[split] for split in tests[1:]], axis=0)
+        return {f"{name} {key}": float(own[row]) for key, own in columns.items() for row, name in enumerate(names)}
+
+    known = estimated(draws, numbers)
+    for method in methods:
+        rules: dict[str, list[str]] = {}
+        for rule, picked in method.picks.items():
+            rules.setdefault(picked.name, []).append(rule)
+        for name, by in rules.items():
+            cells = [shown(known[f"{name} {key}"]) for key in (tests[0], "ood", *tests[1:])]
+            yield f"| {method.name} | {', '.join(by)} | {name} | {' | '.join(cells)} |"
+    yield ""
+    yield rules_line(dict.fromkeys(rule for method in methods for rule in method.picks))
 
 
-def print_picks(picks: dict[Rule, dict[str, Configuration]]) -> None:
-    """Print a table of the test accuracies of each method's picks."""
-    print("| method | ID at ood_val | OOD at ood_val | ID at knee | OOD at knee | hyperparameters at knee |")
-    print("|---|---|---|---|---|---|")
-    for method, knee in picks["knee"].items():
-        cells = [interval(picks[rule][method], part) for rule in RULES for part in PARTS]
-        print(f"| {method} | {' | '.join(cells)} | {describe(knee.params)} |")
+def equal_id(configurations: Mapping[str, Configuration], draws: Mapping[int, Outcomes]) -> Iterator[str]:
+    """OOD accuracy at fixed ID accuracies, and hypervolumes, by method."""
+
+    def numbers(names: tuple[str, ...], accuracies: Accuracies) -> Mapping[str, float]:
+        views = view(configurations, names, accuracies)
+        base, found = views["zero_shot"], {}
+        lowest = min(float(own.ood_test.min()) for own in views.values())
+        for name, own in views.items():
+            found |= {f"{name} +{more:g}": own.ood_at(float(base.id_test[0]) + more) for more in ABOVE_ZERO_SHOT}
+            found[f"{name} hypervolume"] = hypervolume(own.front(), (float(base.id_test[0]), lowest))
+        return found
+
+    known = estimated(draws, numbers)
+    heads = [f"OOD at zero-shot's ID + {more:g}" for more in ABOVE_ZERO_SHOT]
+    yield f"| method | {' | '.join(heads)} | hypervolume |"
+    yield f"|{'---|' * (2 + len(heads))}"
+    for name in dict.fromkeys(c.method for c in configurations.values()):
+        keys = [*(f"+{more:g}" for more in ABOVE_ZERO_SHOT), "hypervolume"]
+        yield f"| {name} | {' | '.join(shown(known.get(f'{name} {key}')) for key in keys)} |"
+    yield ""
+    yield "The hypervolume is over zero-shot's ID accuracy and any configuration's lowest OOD accuracy, in each draw."
 
 
-def print_verdicts(claims_by_rule: dict[Rule, dict[str, list[Claim]]]) -> None:
-    """Print a table of the findings, each claim's difference, and the verdicts on the findings as JSON."""
-    verdicts = {
-        rule: {finding: verdict(claims) for finding, claims in by_finding.items()}
-        for rule, by_finding in claims_by_rule.items()
-    }
-    print("\n| finding | at ood_val | at knee |\n|---|---|---|")
-    for finding in verdicts["knee"]:
-        print(f"| {finding} | {' | '.join(verdicts[rule][finding] for rule in RULES)} |")
-    print()
-    for rule, by_finding in claims_by_rule.items():
-        for claim in (claim for claims in by_finding.values() for claim in claims):
-            print(f"{rule}: {claim.text} = {claim.mean:+.1f} ± {claim.half:.1f}: {claim.verdict}")
-    print(json.dumps(verdicts))
+def findings(
+    configurations: Mapping[str, Configuration], draws: Mapping[int, Outcomes], margin: float
+) -> Iterator[str]:
+    found = judged(configurations, draws, margin)
+    yield "| finding | verdict |\n|---|---|"
+    for finding in found:
+        yield f"| {finding.text} | {finding.verdict} |"
+    yield "\n| claim | difference | p, corrected | verdict |\n|---|---|---|---|"
+    for claim in (claim for finding in found for claim in finding.claims):
+        yield f"| {claim.claim.text} | {shown(claim.estimate)} | {claim.p:.3f} | {claim.verdict} |"
 
 
-def main(path: str) -> None:
-    report = Report.model_validate_json(Path(path).read_bytes())
-    picks = {rule: {m.method: getattr(m, rule) for m in report.methods} for rule in RULES}
-    print_picks(picks)
-    print_verdicts({rule: findings(by_seed(picks[rule], "id"), by_seed(picks[rule], "ood")) for rule in RULES})
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="the sweep's name or folder")
+    print("\n".join(tables(fpray.load(parser.parse_args().name))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

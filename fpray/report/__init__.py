@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from fpray.report.curves import Averaged, curve_front
     from fpray.report.figures import png
     from fpray.report.files import write_report
-    from fpray.report.pareto import Configuration, Rule
+    from fpray.report.pareto import Configuration
+    from fpray.report.picks import pick, rules_line
     from fpray.report.report import MethodReport, Report, describe, make_report
     from fpray.report.terminal import table, table_html
 
@@ -27,7 +28,8 @@ __getattr__ = attach(
         "png": "figures",
         "write_report": "files",
         "Configuration": "pareto",
-        "Rule": "pareto",
+        "pick": "picks",
+        "rules_line": "picks",
         "MethodReport": "report",
         "Report": "report",
         "describe": "report",
@@ -42,11 +44,12 @@ __all__ = [
     "Configuration",
     "MethodReport",
     "Report",
-    "Rule",
     "curve_front",
     "describe",
     "make_report",
+    "pick",
     "png",
+    "rules_line",
     "table",
     "table_html",
     "write_report",

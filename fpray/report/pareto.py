@@ -1,27 +1,24 @@
-"""Pareto fronts: each method's best trade-offs of ID and OOD accuracy, their hypervolume, and picks from them.
+"""Pareto fronts: each method's best trade-offs of ID and OOD accuracy.
 
-Validation images decide what is on a front and what is picked; test accuracies are only reported.
+Validation images decide what is on a front; test accuracies are only reported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-import moocore
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from fpray.records import Record, accuracy_key
 from fpray.search import Study
 from fpray.space import Params
+from fpray.statistics import is_on_front
 
 TEST = (accuracy_key("id/test"), accuracy_key("ood/test"))
 """The metric keys of the test accuracies."""
-
-Rule = Literal["id_val", "ood_val", "knee"]
-"""The rule that picks one configuration of a method: by ID or OOD validation accuracy, or at the front's knee."""
 
 
 class Accuracy(BaseModel):
@@ -51,6 +48,10 @@ class Configuration(BaseModel):
     val: Accuracy
     test: Accuracy
     test_of_seeds: tuple[Accuracy, ...]
+    """Of each trial."""
+    test_half: Accuracy | None = Field(None, exclude_if=lambda half: half is None)
+    """Half the width of each test accuracy's 95 % interval, over draws of the data, or seeds and images of one; None
+    while trials are left."""
     trials: tuple[str, ...]
 
 
@@ -66,7 +67,7 @@ def finished(records: Iterable[Record], study: Study) -> list[list[Record]]:
 
     ended = sorted((r for r in records if r.status == "finished"), key=number)
     groups = [list(group) for _, group in groupby(ended, number)]
-    return [group for group in groups if len(group) == len(study.seeds)]
+    return [group for group in groups if len(group) == len(study.repeats)]
 
 
 def configurations(records: Iterable[Record], study: Study, objectives: tuple[str, str]) -> list[Configuration]:
@@ -119,45 +120,6 @@ V = TypeVar("V", bound=Validated)
 
 def front(configurations: Sequence[V]) -> list[V]:
     """The configurations that no other beats on both validation accuracies, the highest ID accuracy first."""
-    if not configurations:
-        return []
-    kept = moocore.is_nondominated(np.array([c.val.pair for c in configurations]), maximise=True)
+    kept = is_on_front([c.val.pair for c in configurations])
     best = [c for c, keep in zip(configurations, kept, strict=True) if keep]
     return sorted(best, key=lambda c: c.val.pair, reverse=True)
-
-
-def hypervolume(accuracies: Sequence[Accuracy], reference_point: tuple[float, float]) -> float:
-    """The area, in squared per cent, between the reference point and the accuracies, both maximised.
-
-    Accuracies that are not above the reference point in both add nothing (moocore's definition).
-    """
-    if not accuracies:
-        return 0.0
-    return float(moocore.hypervolume(np.array([a.pair for a in accuracies]), ref=reference_point, maximise=True))
-
-
-def pick(configurations: Sequence[V], rule: Rule) -> V:
-    """The configuration that a rule picks; of several as good, the one that is better in the other accuracy.
-
-    Args:
-        configurations: a method's, at least one.
-    """
-    if rule == "id_val":
-        return max(configurations, key=lambda c: (c.val.id, c.val.ood))
-    if rule == "ood_val":
-        return max(configurations, key=lambda c: (c.val.ood, c.val.id))
-    return _knee(front(configurations))
-
-
-def _knee(front: Sequence[V]) -> V:
-    """The configuration of a front that lies farthest above the line through the front's two ends.
-
-    With each accuracy scaled to [0, 1] over the front, that is the largest sum of the two. Of several as far above it,
-    as in a front of two, which has no bend, the one with the best mean of ID and OOD accuracy is the knee.
-    """
-    values = np.array([c.val.pair for c in front])
-    extent = np.ptp(values, axis=0)
-    height = ((values - values.min(axis=0)) / np.where(extent > 0, extent, 1)).sum(axis=1)
-    height = height.round(9)  # without the error of floats, which would decide between configurations on one line
-    best = max(range(len(front)), key=lambda i: (height[i], values[i].sum()))
-    return front[best]

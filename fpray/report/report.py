@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from fpray.config import Sweep
-from fpray.records import Record
+from fpray.records import DamagedRecordError, Record, RecordStore
 from fpray.report.curves import Averaged, curve_front, with_tests
-from fpray.report.pareto import Configuration, Rule, configurations, front, hypervolume, pick
+from fpray.report.outcomes import on_test, outcomes
+from fpray.report.pareto import Accuracy, Configuration, configurations, front
+from fpray.report.picks import pick
 from fpray.search import Study, studies, study_name
 from fpray.space import Params
+from fpray.statistics import hypervolume
 
 
 class MethodReport(BaseModel):
     """The results of one method, on one model where several are compared.
 
-    The hypervolume is of the front's test accuracies, in squared per cent. The picks (`id_val`, `ood_val`, `knee`) are
-    None while no configuration has finished.
+    The hypervolume is of the front's test accuracies, in squared per cent.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,9 +31,8 @@ class MethodReport(BaseModel):
     failed: int
     hypervolume: float
     front: tuple[Configuration, ...]
-    id_val: Configuration | None
-    ood_val: Configuration | None
-    knee: Configuration | None
+    picks: dict[str, Configuration]
+    """The configuration that each rule picks; those of which none will do are left out."""
     curve: tuple[Averaged, ...] = Field((), exclude_if=lambda curve: not curve)
     """The front of its trials' curves, see `curve_front`; they count for nothing else here."""
 
@@ -39,12 +40,6 @@ class MethodReport(BaseModel):
     def name(self) -> str:
         """The name in figures and files, see `study_name`."""
         return study_name(self.method, self.model)
-
-    def picks(self) -> dict[Rule, Configuration]:
-        """The configuration that each rule picks; empty while none has finished."""
-        if self.id_val is None or self.ood_val is None or self.knee is None:
-            return {}
-        return {"id_val": self.id_val, "ood_val": self.ood_val, "knee": self.knee}
 
 
 class Report(BaseModel):
@@ -67,24 +62,43 @@ class Report(BaseModel):
         return sum(method.failed for method in self.methods)
 
 
-def make_report(sweep: Sweep, records: Sequence[Record], points: Sequence[Record] = ()) -> Report:
+def make_report(
+    sweep: Sweep, records: Sequence[Record], points: Sequence[Record] = (), store: RecordStore | None = None
+) -> Report:
     """Derive a sweep's report from its records.
 
     Args:
         records: of its trials.
         points: of the points of their curves that were evaluated on the test images.
+        store: has what each trial said of each image, from which intervals follow; None for a report without them.
     """
     methods, every = [], []
     known = {record.trial.id: record for record in (*records, *points)}
+    halves = {} if store is None else _half_widths(sweep, records, store)
     for study in studies(sweep):
         own = [record for record in records if study.has(record.trial)]
-        found = configurations(own, study, sweep.search.objectives)
+        found = [
+            configuration.model_copy(update={"test_half": halves.get(configuration.name)})
+            for configuration in configurations(own, study, sweep.search.objectives)
+        ]
         curve = with_tests(curve_front(own, study, sweep.search.objectives), known)
         methods.append(_method_report(study, sweep, own, found, curve))
         every += found
     return Report(
         sweep=sweep.name, reference_point=sweep.search.reference_point, methods=tuple(methods), points=tuple(every)
     )
+
+
+def _half_widths(sweep: Sweep, records: Sequence[Record], store: RecordStore) -> dict[str, Accuracy]:
+    """Half the width of the interval of each configuration's test accuracies; none where an earlier fpray's trials are
+    among them, which kept no images."""
+    try:
+        known = outcomes(records, studies(sweep), store)
+    except (FileNotFoundError, DamagedRecordError):
+        return {}
+    if not known:
+        return {}
+    return {name: Accuracy(id=own.half_width(), ood=ood.half_width()) for name, (own, ood) in on_test(known).items()}
 
 
 def _method_report(
@@ -101,11 +115,9 @@ def _method_report(
         model=study.model,
         finished=statuses.count("finished"),
         failed=statuses.count("failed"),
-        hypervolume=hypervolume([p.test for p in best], sweep.search.reference_point),
+        hypervolume=hypervolume([p.test.pair for p in best], sweep.search.reference_point),
         front=tuple(best),
-        id_val=pick(own, "id_val") if own else None,
-        ood_val=pick(own, "ood_val") if own else None,
-        knee=pick(own, "knee") if own else None,
+        picks={rule: picked for rule in sweep.report.rules if (picked := pick(own, rule)) is not None},
         curve=curve,
     )
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from io import StringIO
 from typing import Literal
 
-import numpy as np
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from scipy.special import stdtrit
 
 from fpray.report.curves import Averaged
-from fpray.report.pareto import Configuration, Rule, pick
+from fpray.report.pareto import Configuration
+from fpray.report.picks import pick, rules_line
 from fpray.report.report import MethodReport, Report, describe
 
 
@@ -38,9 +36,10 @@ def table(report: Report) -> RenderableType:
         for n, (picked, rules) in enumerate(_by_configuration(m)):
             first = (*names, trials) if n == 0 else ("",) * (len(names) + 1)
             shown.add_row(*first, "\n".join(rules), picked.name, interval(picked, "id"), interval(picked, "ood"))
-        if not m.picks():
+        if not m.picks:
             shown.add_row(*names, trials, "-", "-", "-", "-")
-    return Group(shown, *_hyperparameters(report), *_hypervolumes(report), *_averaged(report))
+    of_rules = Text(rules_line(dict.fromkeys(rule for m in report.methods for rule in m.picks)))
+    return Group(shown, *_hyperparameters(report), of_rules, *_hypervolumes(report), *_averaged(report))
 
 
 def table_html(report: Report) -> str:
@@ -51,18 +50,18 @@ def table_html(report: Report) -> str:
 
 
 def _title(report: Report) -> str:
-    seeds = max((len(point.trials) for point in report.points), default=1)
-    return f"{report.sweep}: test accuracy in %, picked on validation images" + (
-        f"; mean of {seeds} seeds, 95 % interval" if seeds > 1 else ""
-    )
+    repeats = max((len(point.trials) for point in report.points), default=1)
+    means = f", mean of {repeats} trials" if repeats > 1 else ""
+    known = any(point.test_half is not None for point in report.points)
+    return f"{report.sweep}: test accuracy in %{means}" + (" ± half its 95 % interval" if known else "")
 
 
-def _by_configuration(method: MethodReport) -> list[tuple[Configuration, list[Rule]]]:
+def _by_configuration(method: MethodReport) -> list[tuple[Configuration, list[str]]]:
     """A method's picks, each with the rules that picked it."""
-    rules: dict[str, list[Rule]] = {}
-    for rule, picked in method.picks().items():
+    rules: dict[str, list[str]] = {}
+    for rule, picked in method.picks.items():
         rules.setdefault(picked.name, []).append(rule)
-    found = {picked.name: picked for picked in method.picks().values()}
+    found = {picked.name: picked for picked in method.picks.values()}
     return [(found[name], by) for name, by in rules.items()]
 
 
@@ -77,13 +76,13 @@ def _hypervolumes(report: Report) -> list[Text]:
     if not report.has_reference_point:
         return []
     r_id, r_ood = report.reference_point
-    values = ", ".join(f"{m.name} {m.hypervolume:.0f}" for m in report.methods if m.picks())
+    values = ", ".join(f"{m.name} {m.hypervolume:.0f}" for m in report.methods if m.picks)
     return [Text(f"hypervolume over ({r_id:g}, {r_ood:g}): {values}")] if values else []
 
 
 def _averaged(report: Report) -> list[Text]:
     """The knee of each method's curves, where that is not a trial itself."""
-    knees = {m.name: pick(m.curve, "knee") for m in report.methods if m.curve}
+    knees = {m.name: knee for m in report.methods if (knee := pick(m.curve, "knee")) is not None}
     lines = [_at_alpha(name, knee) for name, knee in knees.items() if 0 < knee.alpha < 1 and knee.test is not None]
     heading = Text("averaged with the pre-trained weights (WiSE-FT), at the knee of each method's curves:")
     return [heading, *lines] if lines else []
@@ -96,12 +95,6 @@ def _at_alpha(method: str, point: Averaged) -> Text:
 
 
 def interval(configuration: Configuration, part: Literal["id", "ood"]) -> str:
-    """A test accuracy in per cent, with the half width of its 95 % interval over the seeds where there are several."""
-    values = [getattr(accuracy, part) for accuracy in configuration.test_of_seeds]
+    """A test accuracy in per cent, with the half width of its 95 % interval where that is known."""
     mean = f"{getattr(configuration.test, part):.1f}"
-    return mean if len(values) == 1 else f"{mean} ± {half_width(values):.1f}"
-
-
-def half_width(values: Sequence[float]) -> float:
-    """Half the width of the 95 % interval of the mean, by Student's t."""
-    return float(stdtrit(len(values) - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean if configuration.test_half is None else f"{mean} ± {getattr(configuration.test_half, part):.1f}"

@@ -9,11 +9,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fpray.config import Sweep, check_sweep, default_file, parse, read_content
+from fpray.config import Sweep, check_sweep, checked_rule, default_file, parse, read_content, words_of
 from fpray.errors import UserError, did_you_mean
 from fpray.methods import METHODS
 from fpray.records import Record, SweepFolder, column_of
-from fpray.report import Configuration, MethodReport, Report, Rule, make_report, png, table_html
+from fpray.report import Configuration, MethodReport, Report, make_report, pick, png, table_html
 from fpray.results.finding import find
 from fpray.search import Schedule, export_studies
 from fpray.storage import open_storage, read_whole
@@ -36,7 +36,8 @@ class Results:
     @cached_property
     def report(self) -> Report:
         """Each method's front and picks."""
-        return make_report(self.sweep, Schedule(self.sweep, self.records).wanted(), self.points)
+        wanted = Schedule(self.sweep, self.records).wanted()
+        return make_report(self.sweep, wanted, self.points, SweepFolder(self.folder).records)
 
     def frame(self) -> DataFrame:
         """A row for each trial: what it is, its hyperparameters (`full.lr`), accuracies in per cent (`test/ood`), its
@@ -56,18 +57,24 @@ class Results:
         """
         return list(self._method(method).front)
 
-    def best(self, method: str, rule: Rule = "knee") -> Configuration:
-        """The configuration of a method that a rule picks by validation accuracies: `id_val`, `ood_val` or `knee`.
+    def best(self, method: str, rule: str = "knee") -> Configuration:
+        """The configuration of a method that a rule picks: `id_val`, `ood_val`, `knee`, `min_id=80` or `oracle`, see
+        `report.rules` of the sweep file.
 
         Raises:
-            UserError: if the sweep has no such method or rule, or none of the method's configurations has finished.
+            UserError: if the sweep has no such method or rule, or no configuration of the method will do.
         """
-        picks = self._method(method).picks()
-        if not picks:
-            raise UserError(f"no configuration of '{method}' has finished")
-        if rule not in picks:
-            raise UserError(f"no rule '{rule}'; {did_you_mean(rule, picks)}")
-        return picks[rule]
+        try:
+            checked_rule(rule)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        found = self._method(method)
+        own = [c for c in self.report.points if (c.method, c.model) == (found.method, found.model)]
+        picked = pick(own, rule)
+        if picked is None:
+            lacking = f"{words_of(rule)}" if own else "finished"
+            raise UserError(f"no configuration of '{method}' has {lacking}")
+        return picked
 
     def export_studies(self, storage: str) -> list[str]:
         """Write the sweep's Optuna studies into a storage of Optuna's; returns their names there.
@@ -145,9 +152,15 @@ def _sweep_in(folder: SweepFolder) -> Sweep:
 
 def _row(record: Record) -> dict[str, Any]:
     trial = record.trial
-    row: dict[str, Any] = {"trial": trial.id, "method": trial.method, "number": trial.number, "seed": trial.seed}
+    row: dict[str, Any] = {
+        "trial": trial.id,
+        "method": trial.method,
+        "number": trial.number,
+        "seed": trial.seed,
+        "draw": trial.draw,
+    }
     row |= {"model": trial.model.short if trial.model else None, "status": record.status}
-    row |= {f"{trial.method}.{name}": value for name, value in trial.params.items()}
+    row |= {f"{trial.method}.{name}": value for name, value in (trial.params | record.implied).items()}
     row |= {column_of(key): value for key, value in record.metrics().items()}
     row["source"] = ", ".join(trial.sources) or None
     row["seconds"] = record.cost.seconds if record.cost else None

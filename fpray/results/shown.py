@@ -39,8 +39,9 @@ def list_lines(found: Sequence[Status]) -> list[str]:
 def trial_lines(record: Record, folder: SweepFolder) -> list[str]:
     """All that is worth knowing of a trial."""
     trial = record.trial
-    lines = [f"{trial.id}: {record.status}, attempt {record.attempt}, seed {trial.seed}"]
+    lines = [f"{trial.id}: {record.status}, attempt {record.attempt}, seed {trial.seed}, draw {trial.draw} of the data"]
     lines += [f"  {name} = {value}" for name, value in trial.params.items()]
+    lines += [f"  {name} = {value}, which follows" for name, value in record.implied.items()]
     lines += [f"  builds on {', '.join(trial.sources)}"] if trial.sources else []
     lines += [f"epochs done: {len(record.history)}"] if record.history else []
     lines += [f"  {split:<24} {count.top1:6.2f} %  of {count.total:,}" for split, count in record.results.items()]

@@ -69,10 +69,11 @@ def status_of(folder: SweepFolder) -> Status:
         StorageError: if its folder can't be read.
         UserError: if a newer fpray wrote it.
     """
-    plan, train, now = _plan(folder), _train(folder), time.time()
+    plan, train, data = _plan(folder), _section(folder, "train"), _section(folder, "data")
+    repeats = len(train.get("seeds") or (0,)) * len(data.get("seeds") or (0,))
+    epochs, now = train.get("epochs"), time.time()
     every = folder.records.read_all()
-    records = [record for record in every if _is_asked_for(record, plan, train)]
-    epochs = train.get("epochs")
+    records = [record for record in every if _is_asked_for(record, plan, repeats)]
     names = [*plan, *(n for n in dict.fromkeys(_study(record) for record in records) if n not in plan)]
     studies = tuple(_study_status(name, plan.get(name), records) for name in names)
     return Status(
@@ -120,14 +121,17 @@ def _plan(folder: SweepFolder) -> dict[str, int]:
     return {str(name): int(trials) for name, trials in written.items()} if isinstance(written, dict) else {}
 
 
-def _train(folder: SweepFolder) -> dict[str, Any]:
-    """The settings of training in the sweep file; empty if there are none."""
+def _section(folder: SweepFolder, name: str) -> dict[str, Any]:
+    """A section of the sweep file; empty if it isn't there."""
     content: Any = parse((read_if_there(folder.sweep_file) or b"{}").decode(), str(folder.sweep_file))
-    train = content.get("train") if isinstance(content, dict) else None
-    return train if isinstance(train, dict) else {}
+    section = content.get(name) if isinstance(content, dict) else None
+    return section if isinstance(section, dict) else {}
 
 
-def _is_asked_for(record: Record, plan: Mapping[str, int], train: Mapping[str, Any]) -> bool:
-    """Whether a trial is one of those that the sweep file asks for, as far as its plan is known."""
-    seeds = len(train.get("seeds") or (0,))
-    return not plan or record.trial.number * seeds < plan.get(_study(record), 0)
+def _is_asked_for(record: Record, plan: Mapping[str, int], repeats: int) -> bool:
+    """Whether a trial is one of those that the sweep file asks for, as far as its plan is known.
+
+    Args:
+        repeats: the trials of each configuration.
+    """
+    return not plan or record.trial.number * repeats < plan.get(_study(record), 0)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fpray.config import Sweep
-from fpray.report import Report, describe
-
-RULES = {"id_val": "ID validation", "ood_val": "OOD validation", "knee": "knee of the front"}
+from fpray.report import Report, describe, rules_line
 
 
 def note(
@@ -28,10 +26,12 @@ def note(
         f"**{sweep.name}**: ways to fine-tune {_models(sweep)} on {sweep.data.layout}, and what they cost on data from "
         "elsewhere.",
         "",
-        f"{ended} of {planned} trials have ended{failed}. Test accuracy in %, of the trial that validation images "
-        "pick; OOD is the mean of the domains.",
+        f"{ended} of {planned} trials have ended{failed}. Test accuracy in %, of the trials that rules pick; OOD is "
+        "the mean of the domains.",
         "",
         *_table(report),
+        "",
+        f"{rules_line(sweep.report.rules)}.",
     ]
     if picture is not None:
         lines += ["", f"![ID against OOD test accuracy, each method's front]({picture})"]
@@ -47,9 +47,9 @@ def _table(report: Report) -> Iterator[str]:
     yield _row("method", "trials", "picked by", "trial", "test ID", "test OOD", "hyperparameters")
     yield "|---|---|---|---|---|---|---|"
     for m in report.methods:
-        picks = m.picks()
+        picks = m.picks
         for name, picked in {picked.name: picked for picked in picks.values()}.items():
-            rules = ", ".join(RULES[rule] for rule, other in picks.items() if other.name == name)
+            rules = ", ".join(rule for rule, other in picks.items() if other.name == name)
             test = (f"{picked.test.id:.1f}", f"{picked.test.ood:.1f}")
             yield _row(m.name, str(m.finished), rules, name, *test, _plain(describe(picked.params)))
         if not picks:

@@ -34,6 +34,7 @@ def parent_params(sweep: Sweep) -> dict[str, str]:
         "weight_decay": train.weight_decay,
         "precision": train.precision,
         "seeds": ", ".join(map(str, train.seeds)),
+        "data_seeds": ", ".join(map(str, sweep.data.seeds)),
         "sampler": sweep.search.sampler,
         "search_seed": sweep.search.seed,
     }

@@ -40,10 +40,13 @@ class MetricPoint(NamedTuple):
 
 
 def params(record: Record, sweep: Sweep, names: Names) -> dict[str, str]:
-    """A trial's parameters: method and seed, its hyperparameters, and the model where models are compared."""
+    """A trial's parameters: method and seed, its hyperparameters and what they imply; the draw of the data and the
+    model where there are several."""
     trial = record.trial
     values: dict[str, object] = {"method": trial.method, "seed": trial.seed}
-    values |= {names.param(trial.method, name): value for name, value in trial.params.items()}
+    values |= {names.param(trial.method, name): value for name, value in (trial.params | record.implied).items()}
+    if len(sweep.data.seeds) > 1:
+        values["draw"] = trial.draw
     if trial.sources:
         values["source"] = ", ".join(trial.sources)
     if sweep.model.compared and trial.model is not None:
@@ -97,9 +100,10 @@ def report_values(report: Report) -> dict[str, float]:
     of its front where the sweep file gives a reference point."""
     values = {}
     for method in report.methods:
-        for rule, picked in method.picks().items():
-            values[f"{method.name}/{rule}/test/id"] = picked.test.id
-            values[f"{method.name}/{rule}/test/ood"] = picked.test.ood
+        for rule, picked in method.picks.items():
+            named = rule.replace("=", ":")  # MLflow takes no = in a name
+            values[f"{method.name}/{named}/test/id"] = picked.test.id
+            values[f"{method.name}/{named}/test/ood"] = picked.test.ood
         if report.has_reference_point:
             values[f"{method.name}/hypervolume"] = method.hypervolume
     return values

@@ -1,4 +1,4 @@
-"""Fronts, hypervolumes and picks, on published models and on small cases worked out by hand."""
+"""Fronts and configurations, on published models and on small cases worked out by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from fpray.config.schema import Sweep
 from fpray.model.names import Model
 from fpray.records.record import Count, Record
-from fpray.report.pareto import Accuracy, Configuration, configurations, front, hypervolume, pick
+from fpray.report.pareto import Accuracy, Configuration, configurations, front
 from fpray.search.study import Study
 
 OBJECTIVES = ("id/val/top1", "ood/val/top1")
@@ -41,18 +41,8 @@ def soup_models() -> list[Configuration]:
     ]
 
 
-def accuracies(configurations: list[Configuration]) -> list[Accuracy]:
-    return [c.test for c in configurations]
-
-
 def test_the_published_curve_has_its_known_front(wise_ft_curve: list[Configuration]) -> None:
     assert [p.name for p in front(wise_ft_curve)] == ["0.7", "0.6", "0.5", "0.4"]
-
-
-def test_hypervolume_of_the_published_curve(wise_ft_curve: list[Configuration]) -> None:
-    assert hypervolume(accuracies(wise_ft_curve), (65, 50)) == pytest.approx(232.69, abs=0.01)
-    ends = [p for p in wise_ft_curve if p.name in ("0.0", "1.0")]
-    assert hypervolume(accuracies(ends), (65, 50)) == pytest.approx(75.5, abs=0.05)
 
 
 def test_front_equals_a_naive_one_on_72_published_models(soup_models: list[Configuration]) -> None:
@@ -62,59 +52,9 @@ def test_front_equals_a_naive_one_on_72_published_models(soup_models: list[Confi
     assert {p.name for p in front(soup_models)} == {p.name for p in soup_models if not beaten(p)}
 
 
-def test_hypervolume_equals_the_staircase_sum(soup_models: list[Configuration]) -> None:
-    area, below = 0.0, 40.0
-    for p in front(soup_models):
-        area += (p.test.id - 70) * max(0.0, p.test.ood - below)
-        below = max(below, p.test.ood)
-    assert hypervolume(accuracies(soup_models), (70, 40)) == pytest.approx(area)
-
-
-def test_nothing_above_the_reference_point_has_no_volume() -> None:
-    assert hypervolume([Accuracy(id=60, ood=60)], (65, 50)) == 0
-    assert hypervolume([], (0, 0)) == 0
-
-
-def test_rules_pick_by_validation() -> None:
-    curve = [
-        configuration("a", 80, 50),
-        configuration("b", 78, 60),
-        configuration("c", 70, 62),
-        configuration("d", 69, 61),
-    ]
-    assert pick(curve, "id_val").name == "a"
-    assert pick(curve, "ood_val").name == "c"
-    assert pick(curve, "knee").name == "b"
-
-
-def test_ties_go_to_the_better_other_accuracy() -> None:
-    curve = [configuration("a", 80, 50), configuration("b", 80, 55), configuration("c", 70, 55)]
-    assert pick(curve, "id_val").name == "b"
-    assert pick(curve, "ood_val").name == "b"
-
-
-def test_a_front_of_two_has_the_better_mean_as_its_knee() -> None:
-    assert pick([configuration("a", 80, 50), configuration("b", 70, 65)], "knee").name == "b"
-
-
-def test_the_best_mean_is_the_knee_of_a_front_on_one_line() -> None:
-    # In floats the middle one is 1e-15 farther above the line than the others.
-    line = [configuration("a", 63.2, 76.1), configuration("b", 60.0, 78.7), configuration("c", 56.8, 81.3)]
-    assert pick(line, "knee").name == "a"
-
-
-def study(method: str, seeds: tuple[int, ...] = (0,), model: str | None = None) -> Study:
+def study(method: str, seeds: tuple[int, ...] = (0,), model: str | None = None, draws: tuple[int, ...] = (0,)) -> Study:
     settings = Sweep(name="any", methods=["full", "wise_ft"]).methods[method]
-    return Study(method, settings, (Model(name=model or "embedded"),), model, seeds)
-
-
-def test_picks_never_look_at_test() -> None:
-    val = Accuracy(id=70, ood=60)
-    worse = Configuration(
-        name="worse", method="full", params={}, val=val, test=Accuracy(id=99, ood=99), test_of_seeds=(), trials=()
-    )
-    better = configuration("better", 71, 61)
-    assert {pick([worse, better], rule).name for rule in ("id_val", "ood_val", "knee")} == {"better"}
+    return Study(method, settings, (Model(name=model or "drawnet-s"),), model, draws, seeds)
 
 
 def test_configurations_are_named_after_their_trials_and_sources(record_of: Callable[..., Record]) -> None:
@@ -145,3 +85,15 @@ def test_configurations_are_means_over_seeds_and_need_them_all(record_of: Callab
     assert [p.name for p in found] == ["full-000"]
     assert found[0].val == Accuracy(id=65, ood=65)
     assert [a.id for a in found[0].test_of_seeds] == [60, 70]
+
+
+def test_configurations_are_means_over_draws_too(record_of: Callable[..., Record]) -> None:
+    results = {f"{role}/{part}": Count(correct=6, total=10) for role in ("id", "ood/a") for part in ("val", "test")}
+    records = [
+        record_of(f"full-000-d{draw}-s{seed}", seed=seed, draw=draw, status="finished", results=results)
+        for draw in (0, 4)
+        for seed in (0, 1)
+    ]
+    (found,) = configurations(records, study("full", seeds=(0, 1), draws=(0, 4)), OBJECTIVES)
+    assert (found.name, len(found.trials)) == ("full-000", 4)
+    assert configurations(records[:3], study("full", seeds=(0, 1), draws=(0, 4)), OBJECTIVES) == []

@@ -92,7 +92,7 @@ def test_the_fronts_are_one_click_away(tracked: Tracked, page: Page) -> None:
     assert wait_for(lambda: is_drawn(page.locator(PICTURE)))
     box = page.locator(PICTURE).bounding_box()
     assert box is not None and box["width"] > 400 and box["y"] < 1080
-    assert page.get_by_role("cell", name="knee of the front").first.is_visible()
+    assert page.get_by_role("cell", name="knee").first.is_visible()
 
 
 def test_charts_begin_with_id_against_ood(tracked: Tracked, page: Page) -> None:

@@ -29,8 +29,9 @@ def test_it_has_both_accuracies_of_every_pick(record_of: Make) -> None:
     addresses = ("/get-artifact?path=x", "#/experiments/1/runs/7/artifacts")
     text = note(SWEEP, make_report(SWEEP, [finished(record_of)]), 2, "/results/tracked", *addresses)
     assert "1 of 2 trials have ended" in text
-    rules = "ID validation, OOD validation, knee of the front"
+    rules = "id_val, ood_val, knee"
     assert f"| full | 1 | {rules} | full-000 | 60.0 | 60.0 | `lr=1e-05` |" in text
+    assert "knee: the highest mean of ID and OOD accuracy (sees ID and OOD validation labels)." in text
     assert "![ID against OOD test accuracy, each method's front](/get-artifact?path=x)" in text
     assert "[files](#/experiments/1/runs/7/artifacts)" in text
     assert text.endswith("Records and report: `/results/tracked`")
@@ -38,7 +39,7 @@ def test_it_has_both_accuracies_of_every_pick(record_of: Make) -> None:
 
 def test_words_of_records_are_no_markup(record_of: Make) -> None:
     report = make_report(SWEEP, [finished(record_of, word="a|`<b>`")])
-    (row,) = [line for line in note(SWEEP, report, 2, "x").splitlines() if "knee of the front" in line]
+    (row,) = [line for line in note(SWEEP, report, 2, "x").splitlines() if "| full-000 |" in line]
     assert row.endswith("| `lr=1e-05 word=a/<b>` |")
 
 

@@ -1,0 +1,90 @@
+"""Outcomes: which images each finished configuration got right, on each draw of the data, and how sure that makes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpray.records import Record, RecordStore
+from fpray.report.pareto import finished
+from fpray.search import Study
+from fpray.statistics import Accuracies, Estimate, by_resampling, over_draws
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Of some configurations, on one draw of the data."""
+
+    names: tuple[str, ...]
+    """The configurations, in the order of rows."""
+    correct: Mapping[str, NDArray[np.bool_]]
+    """Whether each image was classified rightly, of each validation and test split: [rows, seeds, images]."""
+
+    def accuracies(self) -> Accuracies:
+        """The mean accuracy over the seeds, in per cent: [rows] of each split."""
+        return {split: 100 * own.mean(axis=(1, 2)) for split, own in self.correct.items()}
+
+
+def outcomes(records: Sequence[Record], studies: Sequence[Study], store: RecordStore) -> dict[int, Outcomes]:
+    """The outcomes of all configurations of which every trial has finished, by the seed of the draw.
+
+    Raises:
+        FileNotFoundError: if a trial's images aren't kept, as of an earlier fpray.
+        DamagedRecordError: if what is kept of them is damaged.
+    """
+    groups = [
+        group
+        for study in studies
+        for group in finished([record for record in records if study.has(record.trial)], study)
+    ]
+    draws = dict.fromkeys(record.trial.draw for group in groups for record in group)
+    return {draw: _of_draw([[r for r in group if r.trial.draw == draw] for group in groups], store) for draw in draws}
+
+
+def _of_draw(groups: Sequence[Sequence[Record]], store: RecordStore) -> Outcomes:
+    kept = [[store.read_correct(record) for record in group] for group in groups]
+    return Outcomes(
+        names=tuple(group[0].trial.configuration for group in groups),
+        correct={split: np.array([[own[split] for own in seeds] for seeds in kept]) for split in kept[0][0]},
+    )
+
+
+def estimated(
+    outcomes: Mapping[int, Outcomes], numbers: Callable[[tuple[str, ...], Accuracies], Mapping[str, float]]
+) -> dict[str, Estimate]:
+    """Numbers with their uncertainty: over the draws of the data, or where there is one, over its seeds and images.
+
+    Args:
+        numbers: computed of the accuracies of named rows, by name; one that is not a number counts for no draw.
+
+    Returns:
+        Those that are known on two draws or more, or on the only one.
+    """
+    if len(outcomes) == 1:
+        (only,) = outcomes.values()
+        return by_resampling(lambda accuracies: numbers(only.names, accuracies), only.correct)
+    by_draw = [numbers(own.names, own.accuracies()) for own in outcomes.values()]
+    told = {name: [values[name] for values in by_draw if math.isfinite(values[name])] for name in by_draw[0]}
+    return {name: over_draws(values) for name, values in told.items() if len(values) > 1}
+
+
+def on_test(outcomes: Mapping[int, Outcomes]) -> dict[str, tuple[Estimate, Estimate]]:
+    """The ID and the mean OOD test accuracy of each configuration, by its name."""
+    tests = {draw: Outcomes(own.names, _tests(own.correct)) for draw, own in outcomes.items()}
+
+    def numbers(names: tuple[str, ...], accuracies: Accuracies) -> dict[str, float]:
+        ood = np.mean([own for split, own in accuracies.items() if split != "id/test"], axis=0)
+        columns = {"id": accuracies["id/test"], "ood": ood}
+        return {f"{name} {part}": float(own[row]) for part, own in columns.items() for row, name in enumerate(names)}
+
+    found = estimated(tests, numbers)
+    names = next(iter(tests.values())).names
+    return {name: (found[f"{name} id"], found[f"{name} ood"]) for name in names}
+
+
+def _tests(correct: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+    return {split: own for split, own in correct.items() if split.endswith("/test")}

@@ -1,0 +1,46 @@
+"""Picks: the configuration of a method that a rule takes, see `fpray/config/reporting.py` for the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from fpray.config import labels_of, least_id, words_of
+from fpray.report.pareto import Accuracy
+
+
+class Judged(Protocol):
+    """Something that validation and maybe test images judge."""
+
+    @property
+    def val(self) -> Accuracy: ...
+
+    @property
+    def test(self) -> Accuracy | None: ...
+
+
+J = TypeVar("J", bound=Judged)
+
+
+def pick(configurations: Sequence[J], rule: str) -> J | None:
+    """The configuration that a rule picks, None if none will do.
+
+    Of several as good it is the one that is better in the other accuracy. What a rule says of a configuration doesn't
+    depend on which others there are: more configurations change a pick only if one of them is better.
+    """
+    if rule == "id_val":
+        return max(configurations, key=lambda c: (c.val.id, c.val.ood), default=None)
+    if rule == "ood_val":
+        return max(configurations, key=lambda c: (c.val.ood, c.val.id), default=None)
+    if rule == "knee":
+        return max(configurations, key=lambda c: (round(c.val.id + c.val.ood, 9), c.val.ood), default=None)
+    if rule == "oracle":
+        tested = [c for c in configurations if c.test is not None]
+        return max(tested, key=lambda c: (c.test.ood, c.test.id) if c.test else (0.0, 0.0), default=None)
+    return pick([c for c in configurations if c.val.id >= least_id(rule)], "ood_val")
+
+
+def rules_line(rules: Iterable[str]) -> str:
+    """What each rule picks, and which labels it has seen."""
+    each = [f"{rule}: {words_of(rule)} (sees {labels_of(rule)} labels)" for rule in rules]
+    return f"picked by {'; '.join(each)}"

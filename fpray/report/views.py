@@ -1,0 +1,76 @@
+"""A view of a sweep's accuracies: of each method its configurations' ID and OOD accuracies, as claims look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpray.report.pareto import Configuration
+from fpray.space import Params
+from fpray.statistics import Accuracies, is_on_front, ood_at_id
+
+Column = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MethodView:
+    """A method's configurations: their hyperparameters, and their accuracies in per cent, [configurations] each."""
+
+    names: tuple[str, ...]
+    params: tuple[Params, ...]
+    id_val: Column
+    ood_val: Column
+    id_test: Column
+    ood_test: Column
+
+    def front(self) -> NDArray[np.float64]:
+        """The (ID, OOD) test accuracies of the front that validation images choose, [configurations, 2]."""
+        chosen = is_on_front(np.column_stack([self.id_val, self.ood_val]))
+        return np.column_stack([self.id_test, self.ood_test])[chosen]
+
+    def ood_at(self, id_test: float) -> float:
+        """The OOD test accuracy at an ID test accuracy, on that front; see `ood_at_id`."""
+        return ood_at_id(self.front(), id_test)
+
+    def best_id(self) -> int:
+        """The configuration that has the highest ID validation accuracy."""
+        return int(np.lexsort((self.ood_val, self.id_val))[-1])
+
+    def best_ood(self, least_id: float) -> int | None:
+        """The one with the highest OOD validation accuracy among those with so much ID validation accuracy."""
+        rows = np.flatnonzero(self.id_val >= least_id)
+        return int(rows[np.argmax(self.ood_val[rows])]) if len(rows) else None
+
+
+def view(
+    configurations: Mapping[str, Configuration], names: tuple[str, ...], accuracies: Accuracies
+) -> dict[str, MethodView]:
+    """Every method's view, from the accuracies of all configurations on each split.
+
+    Args:
+        configurations: by name.
+        names: of the rows of the accuracies.
+    """
+    methods = np.array([configurations[name].method for name in names])
+    columns = {part: _ood_mean(accuracies, part) for part in ("val", "test")}
+    found = {}
+    for method in dict.fromkeys(methods.tolist()):
+        rows = np.flatnonzero(methods == method)
+        found[method] = MethodView(
+            names=tuple(names[row] for row in rows),
+            params=tuple(configurations[names[row]].params for row in rows),
+            id_val=accuracies["id/val"][rows],
+            ood_val=columns["val"][rows],
+            id_test=accuracies["id/test"][rows],
+            ood_test=columns["test"][rows],
+        )
+    return found
+
+
+def _ood_mean(accuracies: Accuracies, part: str) -> Column:
+    """The plain mean over the OOD domains."""
+    own = [column for split, column in accuracies.items() if split.startswith("ood/") and split.endswith(f"/{part}")]
+    return np.asarray(np.mean(own, axis=0))

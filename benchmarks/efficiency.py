@@ -62,7 +62,7 @@ def bare_costs(_: int) -> dict[str, float]:
     """Seconds of a training step of each method that has steps of its own, and of an evaluated image, on one thread."""
     torch.set_num_threads(1)
     sweep = read_sweep(FILE)
-    reference = load_reference("embedded", None, open_dataset(sweep.data), torch.device("cpu"))
+    reference = load_reference("drawnet-s", None, open_dataset(sweep.data), torch.device("cpu"))
     split = reference.dataset.splits()[0]
     images = preloaded(reference, int(sweep.train.batch_size))
     evaluated = preloaded(reference, EVALUATED_AT_ONCE["cpu"])["images"]

@@ -19,6 +19,7 @@ from fpray.config.file import check_sweep
 from fpray.config.schema import Sweep
 from fpray.data.loading import Batch
 from fpray.methods import METHODS, TrainedMethod
+from fpray.model import SHIPPED
 from fpray.model.classifier import Classifier
 from fpray.model.reference import Reference
 
@@ -29,8 +30,9 @@ def sweep_of(model: str, gpu: bool, batch: int, steps: int, scratch: Path) -> Sw
     """A sweep whose training epochs have as many images as a round of steps takes."""
     train = {"batch_size": batch, "epochs": 1, "warmup_steps": 0, "precision": "bf16" if gpu else "fp32"}
     content = {"name": "speed", "train": train, "methods": list(METHODS_TIMED)}
-    if model == "embedded":
-        return check_sweep(content | {"data": {"train_images": batch * steps}}, "benchmark")
+    if model in SHIPPED:
+        drawn = {"data": {"train_images": batch * steps}, "model": {"name": model}}
+        return check_sweep(content | drawn, "benchmark")
     data = {"layout": "domains", "root": str(jpegs(scratch / "images", batch * steps)), "id": "a"}
     return check_sweep(
         content | {"data": data, "model": {"name": random_weights(model, scratch / "model")}}, "benchmark"

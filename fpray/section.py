@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 
 from fpray.errors import did_you_mean
@@ -51,6 +60,13 @@ def _parts(annotation: Any) -> Iterator[Any]:
         yield from _parts(part)
 
 
+def _one_or_more(written: Any) -> Any:
+    seeds = tuple(written) if isinstance(written, Sequence) and not isinstance(written, str) else (written,)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError("give one seed or more, each once")
+    return seeds
+
+
 def several(value: JsonSchemaValue, least: int = 1) -> JsonSchemaValue:
     """The JSON schema of a list of different values."""
     return {"type": "array", "items": value, "minItems": least, "uniqueItems": True}
@@ -59,3 +75,12 @@ def several(value: JsonSchemaValue, least: int = 1) -> JsonSchemaValue:
 def one_or_several(value: JsonSchemaValue) -> JsonSchemaValue:
     """The JSON schema of one value or a list of different ones."""
     return {"anyOf": [value, several(value)]}
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds: TypeAlias = Annotated[
+    tuple[Seed, ...],
+    BeforeValidator(_one_or_more),
+    WithJsonSchema(one_or_several({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**32})),
+]
+"""One seed or several, each once."""

@@ -92,9 +92,13 @@ def labels(squares: Dataset) -> torch.Tensor:
 def record_of() -> Callable[..., Record]:
     """Makes records: of a trial's id, its hyperparameters, and any field of `Record`."""
 
-    def make(trial_id: str = "full-000", params: Params | None = None, seed: int = 0, **fields: Any) -> Record:
+    def make(
+        trial_id: str = "full-000", params: Params | None = None, seed: int = 0, draw: int = 0, **fields: Any
+    ) -> Record:
         method, number = trial_id.split("-")[:2]
-        trial = Trial(id=trial_id, method=method, number=int(number), seed=seed, params=params or {"lr": 1e-5})
+        trial = Trial(
+            id=trial_id, method=method, number=int(number), seed=seed, draw=draw, params=params or {"lr": 1e-5}
+        )
         return Record(trial=trial, **{"started": 1.5} | fields)
 
     return make

@@ -16,6 +16,7 @@ from fpray.methods import METHODS
 ROOT = Path(fpray.__file__).parent
 
 PACKAGES = [
+    "statistics",
     "drawnet",
     "data",
     "model",

@@ -41,5 +41,5 @@ def test_every_lazy_name_of_the_models_page_is_there() -> None:
 
 
 def test_the_names_of_models_need_no_torch() -> None:
-    code = "import sys; from fpray.model import EMBEDDED, Model; sys.exit('torch' in sys.modules)"
+    code = "import sys; from fpray.model import LOCAL, Model; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

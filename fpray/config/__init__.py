@@ -2,8 +2,9 @@
 
 `read_sweep` turns YAML and `--set` overrides into a `Sweep`, in which every default is filled in; a mistake is one
 sentence that names the key. Its sections are `data` (the layout's options), `model` (`Models`), `train` (`Train`),
-`search` (`Search`), `methods` (`MethodSettings` of each, made from the method's hyperparameters) and `resources`
-(`Resources`, of which a method may have `Needs` of its own); the `plugins` that it names are loaded first.
+`search` (`Search`), `methods` (`MethodSettings` of each, made from the method's hyperparameters), `report`
+(`Reporting`, the rules of picks) and `resources` (`Resources`, of which a method may have `Needs` of its own); the
+`plugins` that it names are loaded first.
 `TrialSettings` are what a method's trials run by.
 `dump_sweep` writes the same sweep as YAML again, secrets hidden. `sweep_schema` describes every key for editors,
 `sweep_page` for readers; `starting_file` is a file to start from.
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from fpray.lazily import attach
 
 if TYPE_CHECKING:
+    from fpray.config.data import with_todays_keys
     from fpray.config.defaults import todays_defaults, with_kept_defaults
     from fpray.config.file import check_sweep, dump_sweep, read_sweep, resolved, sweep_of
     from fpray.config.json_schema import sweep_schema
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from fpray.config.models import Models
     from fpray.config.page import sweep_page
     from fpray.config.plugins import Plugin
+    from fpray.config.reporting import MIN_ID, checked_rule, labels_of, least_id, words_of
     from fpray.config.resources import Needs, Resources
     from fpray.config.schema import PackedSettings, Search, Sweep, TrialSettings
     from fpray.config.starting import example_file, name_for, starting_file
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 __getattr__ = attach(
     __name__,
     {
+        "with_todays_keys": "data",
         "todays_defaults": "defaults",
         "with_kept_defaults": "defaults",
         "check_sweep": "file",
@@ -44,6 +48,11 @@ __getattr__ = attach(
         "Models": "models",
         "sweep_page": "page",
         "Plugin": "plugins",
+        "MIN_ID": "reporting",
+        "checked_rule": "reporting",
+        "labels_of": "reporting",
+        "least_id": "reporting",
+        "words_of": "reporting",
         "Needs": "resources",
         "Resources": "resources",
         "PackedSettings": "schema",
@@ -62,6 +71,7 @@ __getattr__ = attach(
 )
 
 __all__ = [
+    "MIN_ID",
     "MethodSettings",
     "Models",
     "Needs",
@@ -73,9 +83,12 @@ __all__ = [
     "Train",
     "TrialSettings",
     "check_sweep",
+    "checked_rule",
     "default_file",
     "dump_sweep",
     "example_file",
+    "labels_of",
+    "least_id",
     "name_for",
     "parse",
     "read_content",
@@ -88,4 +101,6 @@ __all__ = [
     "sweep_schema",
     "upgraded",
     "with_kept_defaults",
+    "with_todays_keys",
+    "words_of",
 ]

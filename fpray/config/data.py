@@ -30,6 +30,14 @@ def _read_data(written: Any) -> Any:
     return DATASETS[name].Options.model_validate(written)
 
 
+def with_todays_keys(written: Any) -> Any:
+    """A resolved section with the keys that its layout got since; the default of such a key is what was so before."""
+    try:
+        return _read_data(written).model_dump(mode="json")
+    except ValueError:  # pydantic's too: what is wrong is found by comparison
+        return written
+
+
 class _OfEveryLayout:
     """The JSON schema of the section: the options of one layout, told apart by its name.
 

@@ -18,8 +18,18 @@ from fpray.data import DATASETS
 from fpray.methods import METHODS
 from fpray.space import Constant, OneOf, Range
 
-SECTIONS = ("model", "train", "search", "resources")
+SECTIONS = ("model", "train", "search", "report", "resources")
 Plain = dict[str, Any]
+
+
+BEFORE: Plain = {
+    "search.startup": 0,
+    "methods.l1.weight_decay": None,
+    "methods.l2.weight_decay": None,
+    "methods.linear_probe.weight_decay": None,
+    "methods.lora.head_weight_decay": None,
+}
+"""What was so, as a key's value now says it, before there was the key: `train.weight_decay` was every method's."""
 
 
 def todays_defaults() -> Plain:
@@ -33,7 +43,8 @@ def todays_defaults() -> Plain:
     for name, layout in DATASETS.items():
         found |= _of(layout.Options, f"data.{name}")
     for name, method in METHODS.items():
-        found |= _of(settings_of(method), f"methods.{name}")
+        settings = settings_of(method).model_validate({})  # some defaults follow from others
+        found |= {f"methods.{name}.{key}": _plain(getattr(settings, key)) for key in type(settings).model_fields}
     return found
 
 
@@ -49,11 +60,12 @@ def with_kept_defaults(content: Plain, old: Mapping[str, Any], then: Plain, now:
         The content, and a line for each default that was kept.
     """
     lines = []
-    for key, value in then.items():
+    for key, value in (BEFORE | then).items():
         place = _place(key, old)
         if key not in now or now[key] == value or place is None:
             continue
-        if _at(old, place) == value and not _is_given(content, place):
+        was = _at(old, place)
+        if (was == value or (was is None and key in BEFORE)) and not _is_given(content, place):
             content = _with(content, place, value)
             name = ".".join(place)
             lines.append(f"{name} stays {value}, the default when this folder was started; today's is {now[key]}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import InstanceOf, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
 
-from fpray.model import EMBEDDED, LOCAL, Model
+from fpray.model import LOCAL, Model
 from fpray.section import Section, several
 from fpray.space import Choice, parse_dimension
 from fpray.storage import from_home
@@ -62,8 +62,9 @@ Names = Annotated[
 class Models(Section):
     """The pre-trained models: one by its name, a list to compare, or `{choice: [...]}` to search among."""
 
-    name: Names = EMBEDDED
-    """A model of open_clip, `hf-hub:REPOSITORY`, `local-dir:FOLDER`, or `embedded`, the small CLIP that fpray ships."""
+    name: Names = Model().name
+    """A model of open_clip, `hf-hub:REPOSITORY`, `local-dir:FOLDER`, or `drawnet-s` or `drawnet-m`, which fpray ships
+    for DrawNet."""
     pretrained: str | None | tuple[str | None, ...] = None
     """The weights: open_clip's tag or a file, one for all models or one for each; null for models that have but one."""
 

@@ -31,8 +31,8 @@ HEAD = """
     methods:
       zero_shot: {}
       full: {trials: 8}
-      kd: {trials: 8, strength: {log: [1.0e-2, 10]}, form: {choice: [kl, mse_features]}}
-      wise_ft: {trials: 16, of: [full, kd]}
+      kd: {trials: 8, strength: {log: [1.0e-2, 10]}, form: {choice: [kl, mse_logits]}}
+      wise_ft: {trials: 8, of: [full]}
     resources: {gpus: 1, cpus: 8}
     ```
 """

@@ -14,7 +14,7 @@ from fpray.data import DATASETS, Recognised
 SCHEMA = "sweep.schema.json"
 """The schema's file, beside the embedded example's."""
 REST = """
-# Assumed, as nearly all below: any of open_clip's models and tags, or `embedded`, the small CLIP that fpray ships.
+# Assumed, as nearly all below: any of open_clip's models and tags, or `drawnet-s`, a small CLIP that fpray ships.
 model: {name: ViT-B-16, pretrained: openai}
 
 train:

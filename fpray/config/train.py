@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, WithJsonSchema, field_validator
@@ -12,11 +11,9 @@ from fpray.config.dimensions import dimension_schema
 from fpray.config.methods import within
 from fpray.config.resources import AutoOrFrom1
 from fpray.methods import TrainedParams
-from fpray.section import Section, one_or_several
+from fpray.section import Section, Seeds
 from fpray.space import Dimension
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-SEEDS = one_or_several({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**32})
 LEARNING_RATE = dimension_schema({"type": "number", "exclusiveMinimum": 0})
 
 
@@ -58,7 +55,7 @@ class Train(Section):
     alphas: int = Field(11, ge=0, le=101)
     """The points of the curve that each trained trial records: its validation accuracy by WiSE-FT's alpha, at so many
     alphas evenly spaced from 0 (the pre-trained weights) to 1 (the trained ones); 0 for no curve."""
-    seeds: Annotated[tuple[Seed, ...], WithJsonSchema(SEEDS)] = (0,)
+    seeds: Seeds = (0,)
     """The seeds of the training: each configuration is trained with every one, and reported by the mean."""
 
     @property
@@ -86,11 +83,3 @@ class Train(Section):
         if alphas == 1:
             raise ValueError("a curve has two ends, so give at least 2, or 0 for none")
         return alphas
-
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _one_or_more_seeds(cls, written: Any) -> Any:
-        seeds = tuple(written) if isinstance(written, Sequence) and not isinstance(written, str) else (written,)
-        if not seeds or len(set(seeds)) < len(seeds):
-            raise ValueError("give one seed or more, each once")
-        return seeds

@@ -11,7 +11,7 @@ from fpray.data.base import DataOptions, Dataset, LabelledImages, Split, Unreada
 from fpray.data.check import problems, quick_check, show_check
 from fpray.data.crops import PIXELS, Crop
 from fpray.data.encoded import ImageFiles
-from fpray.data.fingerprint import Fingerprint, differences, fingerprints
+from fpray.data.fingerprint import Fingerprint, differences, fingerprints, fingerprints_of_draws
 from fpray.data.folders import Root, Templates
 from fpray.data.layouts import DATASETS, open_dataset
 from fpray.data.loading import Batch, Draws, EpochBatches, Items, Transformed, in_order, loader, to_device
@@ -38,6 +38,7 @@ __all__ = [
     "UnreadableImageError",
     "differences",
     "fingerprints",
+    "fingerprints_of_draws",
     "in_order",
     "loader",
     "open_dataset",

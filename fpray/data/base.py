@@ -8,13 +8,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from PIL.Image import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from fpray.section import Section
+from fpray.section import Section, Seeds
 
 Role = Literal["id", "ood"]
 Part = Literal["train", "val", "test"]
@@ -50,6 +50,8 @@ class LabelledImages(ABC):
     """
 
     labels: Sequence[int]
+    stage: int = 1
+    """The version of a dataset that fpray itself makes, raised where its trials can't be compared with those before."""
     unreadable: Tensor | None = None
     """A mask, [length], of the images that were found to be unreadable so far, shared by all processes that load this
     split; None if no image can be unreadable."""
@@ -114,6 +116,18 @@ class DataOptions(Section):
 
     layout: str = "drawnet"
     """How the images lie."""
+    seeds: Seeds = (0,)
+    """The draws of the data, one or several: with each, other images are set aside for validation and test, and each
+    configuration is tried on every one and reported by the mean."""
+
+    @property
+    def seed(self) -> int:
+        """The draw that a dataset is opened with: the only one, or the first."""
+        return self.seeds[0]
+
+    def drawn(self, seed: int) -> Self:
+        """The options with one draw."""
+        return self.model_copy(update={"seeds": (seed,)})
 
 
 class Dataset(ABC):

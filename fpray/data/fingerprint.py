@@ -7,8 +7,9 @@ from hashlib import blake2b
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fpray.data.base import Dataset, LabelledImages
+from fpray.data.base import DataOptions, Dataset, LabelledImages
 from fpray.data.crops import PIXELS
+from fpray.data.layouts import open_dataset
 
 
 class Fingerprint(BaseModel):
@@ -22,6 +23,8 @@ class Fingerprint(BaseModel):
     sizes: str
     labels: str
     pixels: int = 1
+    stage: int = 1
+    """See `LabelledImages.stage`."""
 
 
 def fingerprints(dataset: Dataset) -> dict[str, Fingerprint]:
@@ -31,6 +34,18 @@ def fingerprints(dataset: Dataset) -> dict[str, Fingerprint]:
         UserError: if something of the dataset is missing or wrong.
     """
     return {split.name: _fingerprint(dataset.images(split)) for split in dataset.splits()}
+
+
+def fingerprints_of_draws(options: DataOptions) -> dict[str, Fingerprint]:
+    """The fingerprint of each split of each draw; where there are several, the draw's seed follows the split's name.
+
+    Raises:
+        UserError: if something of the dataset is missing or wrong.
+    """
+    if len(options.seeds) == 1:
+        return fingerprints(open_dataset(options))
+    found = {seed: fingerprints(open_dataset(options.drawn(seed))) for seed in options.seeds}
+    return {f"{name} of seed {seed}": own for seed, splits in found.items() for name, own in splits.items()}
 
 
 def differences(before: Mapping[str, Fingerprint], now: Mapping[str, Fingerprint]) -> list[str]:
@@ -58,6 +73,7 @@ def _fingerprint(images: LabelledImages) -> Fingerprint:
         sizes=_digest(map(str, images.sizes())),
         labels=_digest(str(int(label)) for label in images.labels),
         pixels=PIXELS,
+        stage=images.stage,
     )
 
 

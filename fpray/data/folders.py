@@ -98,12 +98,12 @@ Root = Annotated[Folder, AfterValidator(_absolute)]
 """The path of the dataset's folder, made absolute: workers may run in another folder than the command."""
 
 
-def position(path: str) -> float:
+def position(path: str, seed: int) -> float:
     """The position in [0, 1) of a path (relative to the dataset's root, with `/`), by its hash.
 
-    It depends on the path alone, so an image stays in its split when others come or go.
+    It depends on the path and the draw's seed alone, so an image stays in its split when others come or go.
     """
-    digest = blake2b(os.fsencode(path), digest_size=8).digest()
+    digest = blake2b(os.fsencode(path), digest_size=8, salt=seed.to_bytes(16, "little")).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53  # 53 bits: more would round up to 1
 
 

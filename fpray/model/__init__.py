@@ -13,7 +13,7 @@ Names need no torch; the rest, which does, is imported when it is first used.
 from typing import TYPE_CHECKING
 
 from fpray.lazily import attach
-from fpray.model.names import EMBEDDED, LOCAL, Model, require_model
+from fpray.model.names import LOCAL, SHIPPED, Model, require_model
 
 if TYPE_CHECKING:
     from fpray.model.attention import pack, unpack
@@ -36,9 +36,9 @@ __getattr__ = attach(
 )
 
 __all__ = [
-    "EMBEDDED",
     "LOCAL",
     "Classifier",
+    "SHIPPED",
     "LoadedClip",
     "Model",
     "Reference",

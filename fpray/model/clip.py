@@ -13,7 +13,7 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from fpray.model.names import EMBEDDED
+from fpray.model.names import SHIPPED
 from fpray.model.transform import Transform, transform_of
 
 
@@ -84,8 +84,8 @@ def load_clip(name: str, pretrained: str | None, device: torch.device) -> Loaded
         Exception: of many kinds, from open_clip; `fpray.model.opening.open_model` turns them into a `UserError`.
     """
     source, weights = name, pretrained
-    if name == EMBEDDED:
-        source, weights = f"local-dir:{files('fpray') / 'drawnet' / 'weights'}", None
+    if name in SHIPPED:
+        source, weights = f"local-dir:{files('fpray') / 'drawnet' / 'weights' / SHIPPED[name]}", None
     tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained is not None else {}
     clip, augment, preprocess = open_clip.create_model_and_transforms(
         source,

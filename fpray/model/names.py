@@ -9,17 +9,19 @@ from pathlib import Path
 from fpray.errors import UserError, did_you_mean
 from fpray.section import Section
 
-EMBEDDED = "embedded"
-"""The model name of the small CLIP that fpray ships, pre-trained on DrawNet (`python -m fpray.drawnet.pretrain`)."""
+SHIPPED = {"drawnet-s": "s", "drawnet-m": "m"}
+"""The small CLIPs that fpray ships, pre-trained on DrawNet (`python -m fpray.drawnet.pretrain`), and their folders."""
+SHIPPED_BEFORE = "embedded"
+"""The one that an earlier fpray shipped."""
 
 HUB, LOCAL = "hf-hub:", "local-dir:"
 """The starts of names that are not in open_clip's list: a repository of the Hugging Face Hub, and a folder."""
 
 
 class Model(Section):
-    """One pre-trained CLIP: an open_clip architecture and weights, `local-dir:PATH`, or `embedded`."""
+    """One pre-trained CLIP: an open_clip architecture and weights, `local-dir:PATH`, or one that fpray ships."""
 
-    name: str = EMBEDDED
+    name: str = "drawnet-s"
     pretrained: str | None = None
 
     @property
@@ -34,7 +36,12 @@ def require_model(name: str, pretrained: str | None) -> None:
     Raises:
         UserError: for an unknown architecture or pretrained tag, or a folder that is missing or has no good config.
     """
-    if name == EMBEDDED or name.startswith((HUB, LOCAL)):
+    if name == SHIPPED_BEFORE:
+        raise UserError(
+            f"model.name: '{name}' was the small CLIP of an earlier fpray; a sweep of it can be looked at, but doesn't "
+            f"go on: take {' or '.join(SHIPPED)}, and another name for the sweep"
+        )
+    if name in SHIPPED or name.startswith((HUB, LOCAL)):
         if pretrained is not None:
             raise UserError(f"model.pretrained: '{name}' has weights of its own; leave '{pretrained}' out")
         if name.startswith(LOCAL):
@@ -59,7 +66,7 @@ def _name_hint(name: str) -> str:
     """A hint for an unknown model name."""
     import open_clip
 
-    known = [EMBEDDED, *open_clip.list_models()]
+    known = [*SHIPPED, *open_clip.list_models()]
     if ":" in name:
         return f"a name with a colon begins with '{HUB}' or '{LOCAL}'"
     if name.startswith(("/", ".", "~")) or Path(name).is_dir():

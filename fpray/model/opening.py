@@ -14,7 +14,7 @@ from huggingface_hub import constants, get_session
 from fpray.errors import UserError
 from fpray.model.classifier import Classifier, zero_shot_head
 from fpray.model.clip import LoadedClip, load_clip
-from fpray.model.names import EMBEDDED, require_model
+from fpray.model.names import SHIPPED, require_model
 
 REACHED_WITHIN = 5.0
 """Seconds in which the Hugging Face Hub must answer to count as reachable."""
@@ -78,7 +78,7 @@ def open_model(name: str, pretrained: str | None) -> LoadedClip:
 def _no_vain_retries(name: str) -> Iterator[None]:
     """Look only in the cache of the Hugging Face Hub if the Hub can't be reached: it would try for a minute."""
     offline = constants.HF_HUB_OFFLINE
-    if name != EMBEDDED and not name.startswith("local-dir:"):
+    if name not in SHIPPED and not name.startswith("local-dir:"):
         constants.HF_HUB_OFFLINE = offline or not _hub_answers()
     try:
         yield

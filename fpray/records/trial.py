@@ -1,4 +1,4 @@
-"""A trial: one configuration to train with one seed, and the id that names it everywhere."""
+"""A trial: one configuration to train on one draw of the data with one seed, and the id that names it everywhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRIAL_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """The pattern of a trial's id: it is the name of a folder, and can't lead out of the sweep's."""
 ALPHA = "alpha"
 """The one hyperparameter of a point of a curve."""
-_PARTS = re.compile(r"(?P<configuration>.+-\d{3,})(?:-s\d+)?")
+_PARTS = re.compile(r"(?P<configuration>.+-\d{3,})(?:-d\d+)?(?:-s\d+)?")
 
 
 class Recorded(BaseModel):
@@ -24,12 +24,15 @@ class Recorded(BaseModel):
 
 
 class Trial(Recorded):
-    """One configuration to train with one seed. `number` counts from 0 within the study."""
+    """One configuration to train on one draw of the data with one seed. `number` counts from 0 within the study."""
 
     id: str = Field(pattern=TRIAL_ID)
     method: str
     number: int = Field(ge=0)
     seed: int
+    """The seed of its training."""
+    draw: int = 0
+    """The seed of its data."""
     params: Params
     """The hyperparameters."""
     model: Model | None = None
@@ -39,7 +42,7 @@ class Trial(Recorded):
 
     @property
     def configuration(self) -> str:
-        """The id without the seed: the same for the trials of one configuration with every seed."""
+        """The id without draw and seed: the same for all trials of one configuration."""
         return configuration_of(self.id)
 
     def point(self, alpha: float) -> Trial:
@@ -53,9 +56,11 @@ def configuration_id(study: str, number: int) -> str:
     return f"{study}-{number:03d}"
 
 
-def trial_id(configuration: str, seed: int, seeds: int) -> str:
-    """The id of a configuration's trial, which names the seed where the sweep has several `seeds`: `full-003-s1`."""
-    return configuration if seeds == 1 else f"{configuration}-s{seed}"
+def trial_id(configuration: str, draw: int, seed: int, *, draws: int = 1, seeds: int = 1) -> str:
+    """The id of a configuration's trial, which names draw and seed where the sweep has several `draws` or `seeds`:
+    `full-003-d2-s1`."""
+    of_draw = f"{configuration}-d{draw}" if draws > 1 else configuration
+    return f"{of_draw}-s{seed}" if seeds > 1 else of_draw
 
 
 def configuration_of(trial_id: str) -> str:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fpray.config import Needs, Sweep
-from fpray.data import Dataset, fingerprints, open_dataset, quick_check
+from fpray.data import fingerprints_of_draws, open_dataset, quick_check
 from fpray.records import Record, SweepFolder, identify, renew
 from fpray.redaction import hidden
 from fpray.report import describe
 from fpray.search import Schedule, tried_again
+from fpray.sweep.doubts import doubts
 from fpray.sweep.events import events
 from fpray.sweep.leaving import Leaving
 from fpray.sweep.plan import trials_line
 from fpray.sweep.points import Points, points_of
-from fpray.sweep.preflight import check_objectives, preflight, training_remarks
+from fpray.sweep.preflight import check_objectives, preflight
 from fpray.sweep.settling import Start, changed_plugins, next_start, require_same_data, settle, settled_before
 
 
@@ -50,8 +51,9 @@ def begin(sweep: Sweep, folder: SweepFolder, *, address: str | None, retry_faile
     events.say(trials_line(schedule))
     points = points_of(schedule, folder, retry_failed)
     if points is None or not points.complete:
-        dataset = open_dataset(sweep.data) if checked else _check(sweep)
-        require_same_data(fingerprints(dataset), folder, records)
+        if not checked:
+            _check(sweep)
+        require_same_data(fingerprints_of_draws(sweep.data), folder, records)
     identity = _identify(sweep, folder)
     settle(sweep, folder, start)
     for line in (*start.changes, *changed_plugins(sweep, records)):
@@ -92,28 +94,24 @@ def _try_again(records: list[Record], sweep: Sweep, start: Start, folder: SweepF
     return again
 
 
-def _check(sweep: Sweep) -> Dataset:
+def _check(sweep: Sweep) -> None:
     """Find out what would go wrong in trials, before any of them starts.
-
-    Returns:
-        The data.
 
     Raises:
         UserError: for the first thing that would.
     """
     with events.doing("checking the models"):
-        preflight(sweep)
+        weights = preflight(sweep)
     dataset = open_dataset(sweep.data)
     with events.doing("checking the data"):
         check_objectives(sweep, dataset.splits())
-        training = next(split for split in dataset.splits() if split.part == "train")
         remarks = quick_check(dataset, max(sweep.resources_of(method).workers for method in sweep.methods))
     resources = [sweep.resources_of(method) for method in sweep.methods]
     if any(needs.gpus and not needs.loaders for needs in resources):
         events.say("note: no process loads images for the GPU, which will wait; raise resources.cpus")
-    for line in (*remarks, *training_remarks(sweep, len(dataset.images(training)))):
+    sizes = {split: len(dataset.images(split)) for split in dataset.splits()}
+    for line in (*remarks, *doubts(sweep, sizes, weights)):
         events.say(f"note: {line}")
-    return dataset
 
 
 def _without_auto(sweep: Sweep, folder: SweepFolder, address: str | None, leaving: Leaving) -> tuple[Sweep, bool]:

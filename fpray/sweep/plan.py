@@ -26,12 +26,13 @@ def plan(sweep: Sweep) -> str:
     train = sum(size for split, size in sizes.items() if split.part == "train")
     validation = sum(size for split, size in sizes.items() if split.part == "val")
     evaluated = sum(sizes.values()) - train
-    seeds = len(sweep.train.seeds)
     trials = {study.name: study.trials for study in studies(sweep)}
     trained = sum(study.trials for study in studies(sweep) if issubclass(METHODS[study.method], TrainedMethod))
     lines = [f"{sum(trials.values())} trials: " + ", ".join(f"{study} {count}" for study, count in trials.items())]
-    if seeds > 1:
-        lines.append(f"each configuration with {seeds} seeds")
+    draws, seeds = len(sweep.data.seeds), len(sweep.train.seeds)
+    if draws * seeds > 1:
+        on_draws = f" on {draws} draws of the data" if draws > 1 else ""
+        lines.append(f"each configuration{on_draws}" + (f" with {seeds} seeds" if seeds > 1 else ""))
     looks = sweep.train.validations - 1  # the last one is part of the evaluation of every split
     epochs = f"{trained} trials, {sweep.train.epochs} epochs of {train:,}"
     lines.append(f"a trial takes {sweep.resources}")
@@ -104,7 +105,7 @@ def idle_line(sweep: Sweep, room: Room) -> str | None:
     for study in studies(sweep):
         if not study.settings.sources():
             needs = sweep.resources_of(study.method)
-            begun += [needs] * min(study.configurations, lag + 1) * len(sweep.train.seeds)
+            begun += [needs] * min(study.configurations, lag + 1) * len(study.repeats)
             held_back += [needs] if study.configurations > lag + 1 else []
     if not any(room.holds([*begun, needs]) for needs in held_back):
         return None

@@ -12,12 +12,16 @@ from fpray.model import open_model, switch_on_checkpointing
 from fpray.records import Count, accuracies
 
 
-def preflight(sweep: Sweep) -> None:
+def preflight(sweep: Sweep) -> dict[str, int]:
     """Load every model of a sweep once, and hold every chosen method against it.
+
+    Returns:
+        The number of weights of each model's image tower.
 
     Raises:
         UserError: for the first model that can't be loaded, or the first method that can't be applied.
     """
+    weights = {}
     for model in sweep.model.each():
         loaded = open_model(model.name, model.pretrained)
         if sweep.train.gradient_checkpointing and not switch_on_checkpointing(loaded.visual):
@@ -26,18 +30,8 @@ def preflight(sweep: Sweep) -> None:
             )
         for name, settings in sweep.methods.items():
             METHODS[name].check(loaded, settings.space())
-
-
-def training_remarks(sweep: Sweep, images: int) -> list[str]:
-    """A line for the user where a batch is more than the images there are.
-
-    Args:
-        images: for training.
-    """
-    size = sweep.train.batch_size
-    if size == "auto" or size <= images:
-        return []
-    return [f"train.batch_size is {size:,} and there are {images:,} images to train on: an epoch is one step"]
+        weights[model.short] = sum(weight.numel() for weight in loaded.visual.parameters())
+    return weights
 
 
 def check_objectives(sweep: Sweep, splits: Sequence[Split]) -> None:

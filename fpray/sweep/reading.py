@@ -29,7 +29,7 @@ def sweep_for_its_folder(content: dict[str, Any], path: Path) -> tuple[Sweep, li
     """
     sweep = sweep_of(content, path)  # also loads plug-ins, which have defaults too
     then, old = _written(sweep)
-    if not then:
+    if not old:
         return sweep, []
     changed, lines = with_kept_defaults(content, old, then, todays_defaults())
     return (sweep_of(changed, path) if lines else sweep), lines

@@ -226,7 +226,7 @@ class _Run:
     def _conclude(self, tracker: Tracker | NoTracker, points: Points) -> int:
         """Report on the sweep, whose trials have all ended; returns the exit code."""
         records, of_points = self.schedule.wanted(), points.wanted()
-        report = make_report(self.sweep, records, of_points)
+        report = make_report(self.sweep, records, of_points, self.folder.records)
         files = write_report(report, self.folder.report)
         events.console.print(table(report))
         for line in unreadable_lines(records):

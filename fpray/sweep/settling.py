@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import RootModel, ValidationError
 
-from fpray.config import Models, Sweep, dump_sweep, parse, resolved, todays_defaults, upgraded
+from fpray.config import Models, Sweep, dump_sweep, parse, resolved, todays_defaults, upgraded, with_todays_keys
 from fpray.console import first_of
 from fpray.data import PIXELS, Fingerprint, differences
 from fpray.errors import UserError
@@ -89,6 +89,11 @@ def require_same_data(found: Mapping[str, Fingerprint], folder: SweepFolder, rec
             f"'{folder.path}' has trials of an earlier fpray, whose images differ from this one's by rounding; it can "
             "be looked at, and goes on with that version alone: give the sweep another name to run it with this one"
         )
+    if known is not None and any(found[name].stage != split.stage for name, split in known.items() if name in found):
+        raise UserError(
+            f"'{folder.path}' has trials on the DrawNet of an earlier fpray, with other models and prompts; it can be "
+            "looked at, and goes on with that version alone: give the sweep another name to run it with this one"
+        )
     if known is None:
         write_whole(folder.data_file, RootModel[dict[str, Fingerprint]](dict(found)).model_dump_json(indent=1).encode())
     elif changed := differences(known, found):
@@ -151,6 +156,7 @@ def _recorded(folder: SweepFolder) -> dict[str, Any] | None:
     except (UserError, TypeError, ValueError):
         raise damaged from None
     old = upgraded(written, str(path))
+    old["data"] = with_todays_keys(old.get("data"))
     try:
         Models.model_validate(old["model"])
         int(old["train"]["batch_size"])

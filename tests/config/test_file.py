@@ -16,7 +16,7 @@ from fpray.space import Choice, Constant, Log
 TEN_LINES = """\
 name: first
 data: {layout: drawnet, seed: 1}
-model: {name: embedded}
+model: {name: drawnet-s}
 train: {epochs: 4, batch_size: 100, lr: {log: [1e-5, 1e-4]}}
 search: {sampler: nsga2, seed: 7}
 methods:

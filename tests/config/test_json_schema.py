@@ -60,7 +60,9 @@ def test_every_key_has_a_sentence(schema: Any) -> None:
 def test_a_sentence_is_the_docstring_below_the_key(schema: Any) -> None:
     strength = schema["$defs"]["l2_settings"]["properties"]["strength"]
     assert strength["description"] == METHODS["l2"].Params.model_fields["strength"].description
-    assert strength["default"] == {"log": [1e-4, 2.0]}
+    assert strength["default"] is None
+    kappa = schema["$defs"]["l2_settings"]["properties"]["kappa"]
+    assert kappa["default"] == {"log": [0.3, 100.0]}
 
 
 @pytest.mark.parametrize("file", SWEEPS, ids=name_of)
@@ -95,7 +97,7 @@ TAKEN: list[dict[str, Any]] = [
     {"tracking": {"uri": "http://localhost:5000", "experiment": None}},
     {"search": {"objectives": ["id/val/top1", "ood/sketch/val/top1"], "reference_point": [50, 40.5]}},
     {"data": {"train_images": 200}},
-    {"data": {"layout": "drawnet", "seed": 1}},
+    {"data": {"layout": "drawnet", "seeds": [1, 2]}},
     {"data": {"layout": "domains", "root": "/d", "id": "a", "ood": "b", "classes": ["x", "y"], "templates": "a {}."}},
     {"data": {"layout": "domains", "root": "/d", "id": "a", "classes": {"x": "cat", "y": "dog"}}},
     {"data": {"layout": "domains", "root": "/d", "id": "a", "templates": {"a": ["a {}."], "b": "b {}."}}},

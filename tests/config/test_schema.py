@@ -32,7 +32,7 @@ def test_a_name_alone_is_a_sweep_of_every_method_on_drawnet() -> None:
     sweep = sweep_of()
     assert list(sweep.methods) == list(METHODS)
     assert isinstance(sweep.data, DrawNetOptions)
-    assert (sweep.model.name, sweep.search.sampler, sweep.train.seeds) == ("embedded", "tpe", (0,))
+    assert (sweep.model.name, sweep.search.sampler, sweep.train.seeds) == ("drawnet-s", "tpe", (0,))
     assert sweep.search.objectives == ("id/val/top1", "ood/val/top1")
 
 
@@ -98,10 +98,10 @@ def test_a_home_folder_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     home, pairs = "local-dir:/home/me/a", {"name": "RN50", "pretrained": "~/a.pt"}
     assert sweep_of(model={"name": "local-dir:~/a"}).model.name == home
-    assert sweep_of(model={"name": ["embedded", "local-dir:~/a"]}).model.name == ("embedded", home)
+    assert sweep_of(model={"name": ["drawnet-s", "local-dir:~/a"]}).model.name == ("drawnet-s", home)
     assert sweep_of(model={"name": {"choice": ["local-dir:~/a"]}}).model.name == Choice((home,))
     assert sweep_of(model=pairs).model.pretrained == "/home/me/a.pt"
-    listed = {"name": ["RN50", "embedded"], "pretrained": ["~/a.pt", None]}
+    listed = {"name": ["RN50", "drawnet-s"], "pretrained": ["~/a.pt", None]}
     assert sweep_of(model=listed).model.pretrained == ("/home/me/a.pt", None)
 
 
@@ -140,7 +140,7 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"trian": {}}, ["unknown key 'trian'", "did you mean 'train'?"]),
         ({"zzz": {}}, ["unknown key 'zzz'", "known are: data, methods, model"]),
         ({"train": {"epoch": 3}}, ["train: unknown key 'epoch'", "did you mean 'epochs'?"]),
-        ({"data": {"sed": 3}}, ["data: unknown key 'sed'", "did you mean 'seed'?"]),
+        ({"data": {"sed": 3}}, ["data: unknown key 'sed'", "did you mean 'seeds'?"]),
         ({"data": {"layout": "drawnot"}}, ["data: unknown layout 'drawnot'", "did you mean 'drawnet'?"]),
         ({"data": {"train_images": 0}}, ["data.train_images", "greater than or equal to 1"]),
         ({"data": {"layout": ["domains"]}}, ["data: unknown layout '['domains']'", "did you mean 'domains'?"]),
@@ -167,6 +167,15 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"methods": {"full": {"lr": float("inf")}}}, ["methods.full.lr: inf is not allowed", "finite"]),
         ({"methods": {"full": {"lr": {"choice": [0.1, float("inf")]}}}}, ["methods.full.lr: inf is not allowed"]),
         ({"methods": {"l2": {"strenght": 1}}}, ["methods.l2: unknown key 'strenght'", "did you mean 'strength'?"]),
+        (
+            {"methods": {"l2": {"kappa": 1, "strength": 1}}},
+            ["methods.l2: 'strength' takes the place of 'kappa'; leave one of them out"],
+        ),
+        ({"methods": {"l2": {"kappa": None}}}, ["methods.l2: 'kappa' is null; give it, or 'strength' in its place"]),
+        (
+            {"methods": {"kd": {"form": {"choice": ["kl", "mse_features"]}}}},
+            ["methods.kd: 'strength' has a default for each value of 'form', which is searched; give it a range"],
+        ),
         ({"methods": {"full": {"trials": 0}}}, ["methods.full.trials", "greater than or equal to 1"]),
         ({"methods": {"l2": {"strength": {"uniform": [1, 1]}}}}, ["methods.l2.strength", "[1, 1] is empty"]),
         ({"methods": {"l2": {"strength": {"log": [0, 1]}}}}, ["methods.l2.strength", "[0, 1] touches 0"]),
@@ -239,7 +248,7 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"train": {"seeds": [2**32]}}, ["train.seeds", "less than 4294967296"]),
         ({"train": {"batch_size": "auto"}}, ["train.batch_size: 'auto' is what fits on a GPU"]),
         ({"model": {"name": "local-dir:~nobody-here/a"}}, ["model.name: nobody has the home folder '~nobody-here'"]),
-        ({"model": {"name": ["embedded", "local-dir:~nobody-here/a"]}}, ["model.name: nobody has the home"]),
+        ({"model": {"name": ["drawnet-s", "local-dir:~nobody-here/a"]}}, ["model.name: nobody has the home"]),
         ({"model": {"name": "RN50", "pretrained": "~nobody-here/a.pt"}}, ["model.pretrained: nobody has the home"]),
         ({"name": "a b"}, ["name: 'a b' must start with a letter or digit", "only letters, digits, '.', '_', '-'"]),
         ({"name": "a/b"}, ["name: 'a/b' must start"]),

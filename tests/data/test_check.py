@@ -203,7 +203,7 @@ def test_more_workers_than_images_of_a_split_are_an_error(tree: Path) -> None:
 
 
 def test_classes_without_images_are_named(tree: Path) -> None:
-    test_only = next(f"photo/owl/{n}.jpg" for n in range(1000) if position(f"photo/owl/{n}.jpg") < 0.2)
+    test_only = next(f"photo/owl/{n}.jpg" for n in range(1000) if position(f"photo/owl/{n}.jpg", 0) < 0.2)
     (tree / "photo/owl").mkdir()
     (tree / test_only).write_bytes(jpeg())
     result = run(tree)

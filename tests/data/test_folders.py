@@ -36,14 +36,22 @@ def touch(root: Path, *paths: str) -> None:
 
 
 def test_positions_are_fixed_for_all_time() -> None:
-    assert position("photo/dog/1.jpg") == pytest.approx(0.3641410622757396, abs=1e-15)
-    assert position("a") != position("b")
-    assert position("zoö/日本/1.jpg") == position("zoö/日本/1.jpg")
-    assert 0 <= position(os.fsdecode(b"not utf-8: \xff")) < 1
+    assert position("photo/dog/1.jpg", 0) == pytest.approx(0.3641410622757396, abs=1e-15)
+    assert position("a", 0) != position("b", 0)
+    assert position("zoö/日本/1.jpg", 0) == position("zoö/日本/1.jpg", 0)
+    assert 0 <= position(os.fsdecode(b"not utf-8: \xff"), 0) < 1
+
+
+def test_a_draw_of_another_seed_has_other_positions() -> None:
+    paths = [f"photo/dog/{number}.jpg" for number in range(1000)]
+    one, other = ([position(path, seed) < 0.2 for path in paths] for seed in (1, 2**32 - 1))
+    assert one == [position(path, 1) < 0.2 for path in paths]
+    both = sum(a and b for a, b in zip(one, other, strict=True))
+    assert 20 < both < 60  # 40 of 1000 if the draws are independent
 
 
 def test_positions_are_spread_evenly() -> None:
-    positions = sorted(position(f"photo/dog/{number}.jpg") for number in range(5000))
+    positions = sorted(position(f"photo/dog/{number}.jpg", 0) for number in range(5000))
     assert 0 <= positions[0] < positions[-1] < 1
     assert max(abs(place - rank / 5000) for rank, place in enumerate(positions)) < 0.025
 

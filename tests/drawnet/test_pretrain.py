@@ -14,18 +14,22 @@ import torch.nn.functional as F
 from open_clip.loss import ClipLoss
 from PIL import Image
 
-from fpray.drawnet import CLASSES, FAMILIES
+from fpray.drawnet import CLASSES, FAMILIES, STYLES
 from fpray.drawnet.pretrain import (
-    MODEL_CFG,
+    SEEN,
+    TOWERS,
     Recipe,
+    Size,
     caption,
     contrastive_loss,
     draw_pairs,
     learning_rate,
+    model_cfg,
     save,
     shifted,
     train,
 )
+from fpray.model import SHIPPED
 
 TINY = Recipe(real_images=30, images=30, epochs=1, batch_size=60)
 
@@ -54,15 +58,26 @@ def test_a_tiny_run_loads_through_open_clip_and_repeats(tmp_path: Path) -> None:
     assert len(log) == 1
 
 
-def test_the_shipped_model_is_small_and_loads() -> None:
-    with as_file(files("fpray") / "drawnet" / "weights") as folder:
-        assert sum(file.stat().st_size for file in folder.rglob("*")) <= 12_000_000
+@pytest.mark.parametrize("size", TOWERS)
+def test_a_shipped_model_is_the_recipes_and_loads(size: Size) -> None:
+    with as_file(files("fpray") / "drawnet" / "weights" / size) as folder:
         model = load(folder)
         made = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
         config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
-    assert Recipe(**made["recipe"]) == Recipe()
-    assert config["model_cfg"] == MODEL_CFG
+    assert Recipe(**made["recipe"]) == Recipe(size=size)
+    assert config["model_cfg"] == model_cfg(size)
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_the_shipped_models_are_small() -> None:
+    with as_file(files("fpray") / "drawnet" / "weights") as folder:
+        assert sorted(path.name for path in folder.iterdir()) == sorted(TOWERS) == sorted(SHIPPED.values())
+        assert sum(file.stat().st_size for file in folder.rglob("*")) <= 24_000_000
+
+
+def test_two_styles_are_never_seen() -> None:
+    assert set(STYLES) - set(SEEN) == {"painting", "infograph"}
+    assert len(draw_pairs(TINY).pixels) == 4 * 30
 
 
 def test_captions_are_as_vague_as_the_recipe_says() -> None:
@@ -91,8 +106,8 @@ def test_the_loss_is_clip_loss_where_captions_differ_and_shares_the_target_where
 
 def test_pairs_name_classes_and_families_only() -> None:
     pairs = draw_pairs(TINY)
-    assert pairs.pixels.shape == (180, 3, 32, 32)
-    assert len(pairs.caption_of) == 180
+    assert pairs.pixels.shape == (120, 3, 32, 32)
+    assert len(pairs.caption_of) == 120
     known = set(CLASSES) | set(FAMILIES)
     assert all(known & set(text.strip(".").split()) for text in pairs.captions)
 

@@ -119,9 +119,9 @@ def test_a_folder_without_weights_is_an_error(tiny_clip: str, tmp_path: Path) ->
         ("ViT-B-16", None, ["model.pretrained", "'ViT-B-16'", "'openai'"]),
         ("ViT-B-16-plus", None, ["model.pretrained", "'ViT-B-16-plus'", "a checkpoint file"]),
         ("ViT-B-16-plus", "openai", ["model.pretrained", "'openai'", "open_clip knows no tag of it"]),
-        ("embedded", "openai", ["model.pretrained", "'embedded' has weights of its own", "leave 'openai' out"]),
+        ("drawnet-s", "openai", ["model.pretrained", "'drawnet-s' has weights of its own", "leave 'openai' out"]),
         ("hf-hub:some/model", "openai", ["model.pretrained", "'hf-hub:some/model' has weights of its own"]),
-        ("Embedded", None, ["unknown model 'Embedded'; did you mean 'embedded'?"]),
+        ("Drawnet-s", None, ["unknown model 'Drawnet-s'; did you mean 'drawnet-s'?"]),
         ("ViT-B/32", "openai", ["unknown model 'ViT-B/32'; did you mean 'ViT-B-32'?"]),
         ("/tmp/x/tiny-a", None, ["for a model in a folder write 'local-dir:/tmp/x/tiny-a'"]),
         ("local_dir:/tmp/x", None, ["a name with a colon begins with 'hf-hub:' or 'local-dir:'"]),
@@ -149,7 +149,7 @@ def test_models_that_are_there_pass(tiny_clip: str, tmp_path: Path) -> None:
     weights = tmp_path / "weights.pt"
     weights.write_bytes(b"")
     for name, pretrained in (
-        ("embedded", None),
+        ("drawnet-s", None),
         (tiny_clip, None),
         ("ViT-B-16", "openai"),
         ("ViT-B-16", str(weights)),

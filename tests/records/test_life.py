@@ -104,16 +104,20 @@ def test_a_record_without_a_model_gets_one(record_of: MakeRecord) -> None:
 
 
 @pytest.mark.parametrize(
-    ("study", "number", "seed", "seeds", "expected"),
+    ("study", "number", "draw", "seed", "draws", "seeds", "expected"),
     [
-        ("full", 3, 0, 1, "full-003"),
-        ("full", 1234, 7, 2, "full-1234-s7"),
-        ("l2-ViT-B-16", 0, 1, 3, "l2-ViT-B-16-000-s1"),
-        ("kd-a-s1-007", 12, 0, 1, "kd-a-s1-007-012"),  # a model may be called anything
+        ("full", 3, 0, 0, 1, 1, "full-003"),
+        ("full", 1234, 0, 7, 1, 2, "full-1234-s7"),
+        ("full", 3, 4, 0, 5, 1, "full-003-d4"),
+        ("full", 3, 4, 1, 5, 2, "full-003-d4-s1"),
+        ("l2-ViT-B-16", 0, 0, 1, 1, 3, "l2-ViT-B-16-000-s1"),
+        ("kd-a-s1-007", 12, 0, 0, 1, 1, "kd-a-s1-007-012"),  # a model may be called anything
     ],
 )
-def test_an_id_is_made_and_taken_apart(study: str, number: int, seed: int, seeds: int, expected: str) -> None:
-    made = trial_id(configuration_id(study, number), seed, seeds)
+def test_an_id_is_made_and_taken_apart(
+    study: str, number: int, draw: int, seed: int, draws: int, seeds: int, expected: str
+) -> None:
+    made = trial_id(configuration_id(study, number), draw, seed, draws=draws, seeds=seeds)
     assert made == expected
     assert configuration_of(made) == configuration_id(study, number)
     trial = Trial(id=made, method="any", number=number, seed=seed, params={})

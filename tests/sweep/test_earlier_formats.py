@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 import fpray
-from fpray.config import Sweep, read_sweep
-from fpray.config.file import check_sweep
+from fpray.config import Sweep, read_content, read_sweep
+from fpray.data.layouts.drawnet import DRAWNET_TEMPLATES
 from fpray.errors import UserError
 from fpray.records import Record
 from fpray.report import make_report
 from fpray.search import Schedule
-from fpray.sweep import run_sweep
+from fpray.sweep import run_sweep, sweep_for_its_folder
 from fpray.testing import make_tiny_clip
 from tests import sweeps
 
@@ -38,16 +38,19 @@ def earlier(tmp_path: Path) -> Path:
 
 
 def sweep_of(folder: Path, name: str, **changes: object) -> Sweep:
-    """The sweep of a folder, by the resolved file there, with other sections."""
-    content = yaml.safe_load((folder / "results" / name / "sweep.yaml").read_text())
-    return check_sweep(content | changes, "sweep.yaml")
+    """The sweep of a folder, by the resolved file there, with other sections; as the command reads it."""
+    path = folder / "results" / name / "sweep.yaml"
+    return sweep_for_its_folder(read_content(path) | changes, path)[0]
 
 
 def records_in(folder: Path, name: str) -> dict[str, Record]:
     return sweeps.records_in(folder / "results" / name)
 
 
-def test_a_sweep_of_format_1_goes_on_and_is_extended(earlier: Path) -> None:
+def test_a_sweep_of_format_1_goes_on_and_is_extended(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_all_styles = ("an infograph with a {}.", "a painting of a {}.")
+    prompts = (*DRAWNET_TEMPLATES[:4], *of_all_styles, *DRAWNET_TEMPLATES[4:])  # as DrawNet's were then
+    monkeypatch.setattr("fpray.data.layouts.drawnet.DRAWNET_TEMPLATES", prompts)
     interrupted = earlier / "results" / "seeds" / "trials" / "l2-000-s0" / "record.json"
     content = json.loads(interrupted.read_text())
     del content["trial"]["model"]  # as records were before a sweep could have several

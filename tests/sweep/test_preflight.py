@@ -23,11 +23,10 @@ from fpray.data.base import Split
 from fpray.errors import UserError
 from fpray.model.clip import load_clip
 from fpray.model.opening import causes, open_model
-from fpray.sweep.preflight import check_objectives, preflight, training_remarks
+from fpray.sweep.preflight import check_objectives, preflight
 from fpray.testing import TINY
 from tests.evil import Evil
 from tests.nobody import as_nobody
-from tests.sweeps import sweep_of
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 PICKLED = "open_clip_pytorch_model.bin"
@@ -196,13 +195,6 @@ def test_weights_that_may_not_be_read_are_said(
 SPLITS = [Split("id", "real", "train"), Split("id", "real", "val"), Split("id", "real", "test")] + [
     Split("ood", domain, part) for domain in ("sketch", "clipart") for part in ("val", "test")
 ]
-
-
-@pytest.mark.parametrize(("images", "told"), [(40, 0), (39, 1)])
-def test_a_batch_larger_than_the_data_is_told(images: int, told: int) -> None:
-    lines = training_remarks(sweep_of(train={"batch_size": 40}), images)
-    assert lines == ["train.batch_size is 40 and there are 39 images to train on: an epoch is one step"] * told
-    assert training_remarks(sweep_of(train={"batch_size": "auto"}, resources={"gpus": 1}), images) == []
 
 
 @pytest.mark.parametrize("first", ["id/val/top1", "ood/sketch/val/top1"])

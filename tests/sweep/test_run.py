@@ -97,7 +97,7 @@ def test_every_trial_finishes_and_leaves_its_files(whole: Whole) -> None:
     assert {r.status for r in records.values()} == {"finished"}, [r.error for r in records.values()]
     for trial_id, record in records.items():
         left = {path.name for path in (folder / "trials" / trial_id).iterdir()}
-        assert left == {"record.json", "weights.safetensors", "correct.npz"}
+        assert left == {"record.json", "weights.safetensors", "images.npz"}
         assert {"id/val", "id/test", "ood/sketch/val", "ood/quickdraw/test"} <= set(record.results)
         assert record.movement is not None
         assert record.provenance is not None

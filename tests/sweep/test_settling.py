@@ -9,11 +9,12 @@ import pytest
 from upath import UPath
 
 from fpray.config.file import read_sweep
+from fpray.data import fingerprints_of_draws
 from fpray.errors import UserError
 from fpray.model.names import Model
 from fpray.records.folder import SweepFolder
 from fpray.records.record import Record
-from fpray.sweep.settling import settled_before
+from fpray.sweep.settling import require_same_data, settled_before
 from tests.sweeps import settled, sweep_of
 
 
@@ -56,8 +57,8 @@ def test_what_auto_stood_for_in_the_trials_there_is_known(folder: SweepFolder, t
 def test_changed_training_is_refused_with_the_differences(folder: SweepFolder) -> None:
     with pytest.raises(UserError, match=r"train\.epochs was 10, is 3; train\.weight_decay was 0\.1, is 0\.0"):
         settled(sweep_of(train={"epochs": 3, "weight_decay": 0}), folder)
-    with pytest.raises(UserError, match=r"data\.seed was 0, is 1"):
-        settled(sweep_of(data={"seed": 1}), folder)
+    with pytest.raises(UserError, match=r"data\.seeds was \[0\], is \[1\]"):
+        settled(sweep_of(data={"seeds": 1}), folder)
     assert read_sweep(Path(folder.sweep_file)) == sweep_of()
 
 
@@ -133,3 +134,19 @@ def test_a_damaged_old_file_is_a_sentence(folder: SweepFolder) -> None:
     folder.sweep_file.write_text("{")
     with pytest.raises(UserError, match="is damaged"):
         settled(sweep_of(), folder)
+
+
+def test_trials_on_an_earlier_drawnet_are_not_extended(folder: SweepFolder, record_of: Callable[..., Record]) -> None:
+    now = fingerprints_of_draws(sweep_of().data)
+    require_same_data({name: own.model_copy(update={"stage": 1}) for name, own in now.items()}, folder, [])
+    with pytest.raises(UserError, match=r"has trials on the DrawNet of an earlier fpray, .* another name"):
+        require_same_data(now, folder, [record_of()])
+    assert {own.stage for own in now.values()} == {2}
+
+
+def test_each_draw_has_a_fingerprint(folder: SweepFolder, record_of: Callable[..., Record]) -> None:
+    both = fingerprints_of_draws(sweep_of(data={"seeds": [0, 7]}).data)
+    assert "id/train of seed 0" in both and "ood/sketch/test of seed 7" in both
+    assert both["id/val of seed 0"].labels != both["id/val of seed 7"].labels
+    require_same_data(both, folder, [])
+    require_same_data(both, folder, [record_of()])

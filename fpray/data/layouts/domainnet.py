@@ -186,10 +186,10 @@ class DomainNet(base.Dataset):
         if part == "test":
             return {Split(role, domain, "test"): images}
         share = self.options.id_val if role == "id" else self.options.ood_val
-        val = [image for image in images if position(image[0]) < share]
+        val = [image for image in images if position(image[0], self.options.seed) < share]
         if role == "ood":
             return {Split(role, domain, "val"): val}
-        train = [image for image in images if position(image[0]) >= share]
+        train = [image for image in images if position(image[0], self.options.seed) >= share]
         return {Split(role, domain, "train"): train, Split(role, domain, "val"): val}
 
 

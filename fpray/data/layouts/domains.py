@@ -215,7 +215,7 @@ class Domains(base.Dataset):
         return images
 
     def _part(self, role: Role, path: str) -> Part:
-        place, options = position(path), self.options
+        place, options = position(path, self.options.seed), self.options
         if role == "ood":
             return "val" if place < options.ood_val else "test"
         if place < options.id_test:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from upath import UPath
 
@@ -33,24 +34,21 @@ OOD_STYLES = tuple(style for style in STYLES if style != ID_STYLE)
 SIGNATURE_SHARE = 0.6
 """The share of the in-distribution images whose object has its class's signature colour."""
 
-_ID_VAL, _ID_TEST = 400, 800
-_OOD_VAL, _OOD_TEST = 150, 400
-
 DRAWNET_TEMPLATES = (
     "a {}.",
     "a picture of a {}.",
     "a photo of a {}.",
     "clip art of a {}.",
-    "an infograph with a {}.",
-    "a painting of a {}.",
     "a doodle of a {}.",
     "a sketch of a {}.",
 )
-"""Prompts for the six styles."""
+"""Prompts for the styles that the small CLIPs were pre-trained on; the words of the others are unknown to them."""
 
 
 class DrawnImages(base.LabelledImages):
     """The images of one split: `pixels` is uint8, [images, 32, 32, 3]."""
+
+    stage = 2  # from which on the models have seen four styles alone, and the prompts name those
 
     def __init__(self, pixels: NDArray[np.uint8], labels: Sequence[int]) -> None:
         self.pixels, self.labels = pixels, labels
@@ -66,12 +64,26 @@ class DrawnImages(base.LabelledImages):
 
 
 class DrawNetOptions(base.DataOptions):
-    """The seed of DrawNet's pictures, and the number of training images."""
+    """The numbers of DrawNet's pictures, which each draw's seed decides."""
 
-    seed: int = Field(0, ge=0)
-    """The seed that the pictures are drawn from."""
     train_images: int = Field(1000, ge=1)
     """The number of training images."""
+    val_images: int = Field(400, ge=1)
+    """The number of ID validation images."""
+    test_images: int = Field(800, ge=1)
+    """The number of ID test images."""
+    ood_val_images: int = Field(150, ge=1)
+    """The number of validation images of each OOD domain."""
+    ood_test_images: int = Field(400, ge=1)
+    """The number of test images of each OOD domain."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seed_of_before(cls, written: Any) -> Any:
+        """`seed`, as an earlier fpray wrote it, for `seeds`."""
+        if isinstance(written, Mapping) and "seed" in written and "seeds" not in written:
+            return {key: value for key, value in written.items() if key != "seed"} | {"seeds": written["seed"]}
+        return written
 
 
 class DrawNet(base.Dataset):
@@ -83,12 +95,15 @@ class DrawNet(base.Dataset):
 
     def __init__(self, options: DrawNetOptions) -> None:
         super().__init__(options)
-        self._seed = options.seed
-        self._sizes = {Split("id", ID_STYLE, "train"): options.train_images}
-        self._sizes |= {Split("id", ID_STYLE, "val"): _ID_VAL, Split("id", ID_STYLE, "test"): _ID_TEST}
+        self._sizes = {
+            Split("id", ID_STYLE, "train"): options.train_images,
+            Split("id", ID_STYLE, "val"): options.val_images,
+            Split("id", ID_STYLE, "test"): options.test_images,
+        }
         for style in OOD_STYLES:
-            self._sizes |= {Split("ood", style, "val"): _OOD_VAL, Split("ood", style, "test"): _OOD_TEST}
-        key = f"{DRAWING_VERSION} {options.seed} {options.train_images}"
+            self._sizes[Split("ood", style, "val")] = options.ood_val_images
+            self._sizes[Split("ood", style, "test")] = options.ood_test_images
+        key = f"{DRAWING_VERSION} {options.seed} {list(self._sizes.values())}"
         self.cache_file = cache_folder() / f"drawnet-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
         self._drawn: dict[Split, DrawnImages] | None = None
 
@@ -114,7 +129,7 @@ class DrawNet(base.Dataset):
 
     def draw(self, split: Split) -> DrawnImages:
         """Draw a split without the cache. Each split has a random number generator of its own."""
-        rng = np.random.default_rng([self._seed, crc32(split.name.encode())])
+        rng = np.random.default_rng([self.options.seed, crc32(split.name.encode())])
         labels = balanced_labels(self._sizes[split], rng)
         signature = SIGNATURE_SHARE if split.role == "id" else 0.0
         return DrawnImages(draw_images(split.domain, labels, rng, signature), labels)

@@ -220,7 +220,7 @@ class ImageNet(base.Dataset):
         paths, labels = self._listed(name)
         limit: float = getattr(self.options, share)
         # The set's own folder may have another name on another machine, so its name doesn't take part.
-        aside = [position(path.partition("/")[2]) < limit for path in paths]
+        aside = [position(path.partition("/")[2], self.options.seed) < limit for path in paths]
         images = {}
         for split, is_val in ((val, True), (other, False)):
             own = [index for index, is_aside in enumerate(aside) if is_aside == is_val]

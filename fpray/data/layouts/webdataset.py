@@ -255,7 +255,9 @@ class WebDataset(base.Dataset):
         if f"{where}.val" in self._shards or split.part not in ("val", shared):
             return {split: self._all(f"{where}.{split.part}")}
         images, share = self._all(f"{where}.{shared}"), f"{split.role}_val"
-        aside = np.array([position(images.place_of(i)) for i in range(len(images))]) < getattr(self.options, share)
+        aside = np.array([position(images.place_of(i), self.options.seed) for i in range(len(images))]) < getattr(
+            self.options, share
+        )
         if aside.all() or not aside.any():
             change = "lower" if aside.all() else "raise"
             raise UserError(

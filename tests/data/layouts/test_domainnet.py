@@ -92,11 +92,11 @@ def test_validation_images_are_a_share_of_the_train_lists(shared: dict[str, Any]
     train, val = by_path(dataset, "id/train"), by_path(dataset, "id/val")
     assert train | val == listed(tree / "real_train.txt")
     assert len(train) + len(val) == 90
-    assert all(position(path) < 0.2 for path in val)
-    assert all(position(path) >= 0.2 for path in train)
+    assert all(position(path, 0) < 0.2 for path in val)
+    assert all(position(path, 0) >= 0.2 for path in train)
     for domain in set(ALL) - {"real"}:
         lines = listed(tree / f"{domain}_train.txt")
-        assert by_path(dataset, f"ood/{domain}/val") == {p: y for p, y in lines.items() if position(p) < 0.4}
+        assert by_path(dataset, f"ood/{domain}/val") == {p: y for p, y in lines.items() if position(p, 0) < 0.4}
 
 
 def test_images_come_in_the_order_of_the_lists(tree: Path, section: dict[str, Any]) -> None:
@@ -167,6 +167,7 @@ def test_options_read_back(shared: dict[str, Any], tmp_path: Path) -> None:
     defaults = check_sweep({"name": "s", "data": {"layout": "domainnet", "root": "/data"}}, "s").data
     assert defaults.model_dump() == {
         "layout": "domainnet",
+        "seeds": (0,),
         "root": "/data",
         "id": "real",
         "ood": None,

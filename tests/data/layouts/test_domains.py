@@ -73,12 +73,12 @@ def test_splits_are_shares_by_the_hash_of_the_path(section: dict[str, Any]) -> N
         "ood/sketch/val",
         "ood/sketch/test",
     ]
-    assert all(position(path) < 0.25 for path in by_path(dataset, "id/test"))
-    assert all(0.25 <= position(path) < 0.4 for path in by_path(dataset, "id/val"))
-    assert all(position(path) >= 0.4 for path in by_path(dataset, "id/train"))
+    assert all(position(path, 0) < 0.25 for path in by_path(dataset, "id/test"))
+    assert all(0.25 <= position(path, 0) < 0.4 for path in by_path(dataset, "id/val"))
+    assert all(position(path, 0) >= 0.4 for path in by_path(dataset, "id/train"))
     for domain in ("art painting", "sketch"):
-        assert all(position(path) < 0.3 for path in by_path(dataset, f"ood/{domain}/val"))
-        assert all(position(path) >= 0.3 for path in by_path(dataset, f"ood/{domain}/test"))
+        assert all(position(path, 0) < 0.3 for path in by_path(dataset, f"ood/{domain}/val"))
+        assert all(position(path, 0) >= 0.3 for path in by_path(dataset, f"ood/{domain}/test"))
 
 
 def test_images_are_sorted_within_each_class(section: dict[str, Any]) -> None:
@@ -306,3 +306,13 @@ def test_a_root_without_other_domains_is_named(tmp_path: Path) -> None:
     assert (
         complaint(section | {"id": "sketch"}) == f"data.id: '{tmp_path}/sketch' has no folders; each class must be one"
     )
+
+
+def test_another_draw_shares_images_out_anew(section: dict[str, Any]) -> None:
+    def shared_out(seed: int) -> dict[str, set[str]]:
+        dataset = opened(section, seeds=seed)
+        return {split.name: set(by_path(dataset, split.name)) for split in dataset.splits()}
+
+    one, again, other = shared_out(1), shared_out(1), shared_out(2)
+    assert one == again != other
+    assert set().union(*one.values()) == set().union(*other.values())

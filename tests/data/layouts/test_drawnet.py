@@ -156,3 +156,22 @@ def test_without_a_place_for_the_cache_it_is_drawn_each_time(tmp_path: Path, mon
     dataset = DrawNet(DrawNetOptions(train_images=1))
     assert len(dataset.images(dataset.splits()[0])) == 1
     assert not dataset.cache_file.exists()
+
+
+def test_another_draw_has_other_pictures_in_splits_of_the_same_size() -> None:
+    one, other = (DrawNet(DrawNetOptions(seeds=(seed,), train_images=60)) for seed in (0, 3))
+    for split in one.splits():
+        assert len(one.images(split)) == len(other.images(split))
+        assert not np.array_equal(one.images(split).pixels, other.images(split).pixels)
+
+
+def test_the_sizes_of_all_splits_may_be_given() -> None:
+    sizes = {"train_images": 9, "val_images": 8, "test_images": 7, "ood_val_images": 6, "ood_test_images": 5}
+    dataset = DrawNet(DrawNetOptions(**sizes))
+    found = {split.name: len(dataset.images(split)) for split in dataset.splits()}
+    assert {found["id/train"], found["id/val"], found["id/test"]} == {9, 8, 7}
+    assert {found[f"ood/{style}/{part}"] for style in OOD_STYLES for part in ("val", "test")} == {6, 5}
+
+
+def test_a_seed_of_an_earlier_file_is_the_only_draw() -> None:
+    assert DrawNetOptions.model_validate({"seed": 5}).seeds == (5,)

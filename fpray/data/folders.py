@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from open_clip import OPENAI_IMAGENET_TEMPLATES
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from fpray.data.base import Part, Role, Split
 from fpray.data.encoded import SUFFIXES, ImageFiles, readable
@@ -55,6 +55,10 @@ def _list(written: Any) -> Any:
     return listed
 
 
+def _one_or_list(written: Any) -> Any:
+    return _list(written if isinstance(written, list | tuple) else [written])
+
+
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if names.count(name) > 1:
@@ -88,6 +92,14 @@ UniqueNames = Annotated[
     tuple[Name, ...], BeforeValidator(_list), AfterValidator(_each_once), WithJsonSchema(one_or_several(_NAME))
 ]
 """Names of domains or class folders, each once."""
+OneOrMoreNames = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_one_or_list),
+    AfterValidator(_each_once),
+    PlainSerializer(lambda names: names[0] if len(names) == 1 else list(names)),
+    WithJsonSchema(one_or_several(_NAME)),
+]
+"""The same, where one is the usual case and is written alone."""
 Classes = Annotated[UniqueNames, AfterValidator(_two_or_more), WithJsonSchema(several(_NAME, least=2))]
 """Classes by their names, ids or folders, each once."""
 ClassNames = Annotated[dict[str, Name], AfterValidator(_two_or_more), Field(json_schema_extra={"minProperties": 2})]

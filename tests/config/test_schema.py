@@ -150,7 +150,7 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"data": {"root": "x", "zzz": 1}}, ["data: unknown key 'root'; known are: layout"]),
         ({"data": "drawnet"}, ["data: write keys below it, for example {layout: drawnet}"]),
         ({"data": ["drawnet"]}, ["data: write keys below it, for example {layout: ...}"]),
-        ({"data": {"layout": "domains", "root": "x", "id": 3}}, ["data.id: must be text; put it in quotes"]),
+        ({"data": {"layout": "domains", "root": "x", "id": 3}}, ["data.id.0: must be text; put it in quotes"]),
         (
             {"data": {"layout": "domains", "root": "x", "id": "a", "classes": [0]}},
             ["data.classes.0: must be text; put it in quotes"],

@@ -6,7 +6,7 @@ split.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from fpray.data.folders import (
     IMAGENET_TEMPLATES,
     Classes,
     ClassNames,
+    OneOrMoreNames,
     Root,
     Share,
     Templates,
@@ -31,8 +32,10 @@ from fpray.data.folders import (
     prompt_name,
     subfolders,
 )
+from fpray.data.grouping import Groups, group_of
 from fpray.errors import UserError, did_you_mean
 
+PARTS: dict[Role, Sequence[Part]] = {"id": ("train", "val", "test"), "ood": ("val", "test")}
 REMEDIES: dict[tuple[Role, Part], str] = {
     ("id", "train"): "lower data.id_val or data.id_test",
     ("id", "val"): "raise data.id_val",
@@ -48,10 +51,10 @@ class DomainsOptions(base.DataOptions):
     layout: str = "domains"
     root: Root
     """The folder of the domains' folders."""
-    id: str
-    """The ID domain: the name of its folder."""
+    id: OneOrMoreNames
+    """The ID domain, the name of its folder; or several, whose images are trained on together, as DomainBed does."""
     ood: UniqueNames | None = None
-    """The OOD domains; null for every domain but `id`."""
+    """The OOD domains; null for every domain but those of `id`."""
     classes: Classes | ClassNames | None = None
     """The class folders, or the class folders with their names in prompts; null for all folders of the ID domain."""
     templates: Templates | dict[str, Templates] = IMAGENET_TEMPLATES
@@ -63,12 +66,16 @@ class DomainsOptions(base.DataOptions):
     """The share of the ID domain's images for the test."""
     ood_val: Share = 0.1
     """The share of each OOD domain's images for validation; the others are its test."""
+    groups: Groups | None = None
+    """What belongs together and is set aside together: a regular expression whose parts in brackets name a sequence,
+    patient or camera in an image's path, `'/seq_(\\d+)_'`; or a .csv file of lines `path,group`."""
 
     @field_validator("ood")
     @classmethod
     def _not_the_id_domain(cls, ood: Sequence[str] | None, info: ValidationInfo) -> Sequence[str] | None:
-        if ood is not None and info.data.get("id") in ood:
-            raise ValueError(f"'{info.data['id']}' is the ID domain; name others")
+        for domain in info.data.get("id", ()):
+            if ood is not None and domain in ood:
+                raise ValueError(f"'{domain}' is the ID domain; name others")
         return ood
 
     @field_validator("classes", mode="before")
@@ -134,17 +141,18 @@ class Domains(base.Dataset):
 
     @cached_property
     def _domains(self) -> dict[str, list[str]]:
-        """The class folders of each domain, the ID domain first."""
+        """The class folders of each domain, the ID domains first."""
         found = subfolders(self._root, "data.root")
         if not found:
             raise UserError(f"data.root: '{self._root}' has no folders; each domain must be one")
-        ood = self.options.ood or [domain for domain in found if domain != self.options.id]
-        for key, domain in [("id", self.options.id)] + [("ood", domain) for domain in ood]:
+        ids = self.options.id
+        ood = self.options.ood or [domain for domain in found if domain not in ids]
+        for key, domain in [("id", domain) for domain in ids] + [("ood", domain) for domain in ood]:
             if domain not in found:
                 raise UserError(f"data.{key}: no domain '{domain}' in '{self._root}'; {did_you_mean(domain, found)}")
         if not ood:
-            raise UserError(f"data.ood: '{self._root}' has no domain besides '{self.options.id}'; put others there")
-        used = (self.options.id, *ood)
+            raise UserError(f"data.ood: '{self._root}' has no domain besides '{', '.join(ids)}'; put others there")
+        used = (*ids, *ood)
         for domain in self.options.templates if isinstance(self.options.templates, Mapping) else ():
             if domain not in used:
                 raise UserError(f"data.templates: '{domain}' is no domain of this sweep; {did_you_mean(domain, used)}")
@@ -153,8 +161,8 @@ class Domains(base.Dataset):
     @cached_property
     def _names(self) -> dict[str, str]:
         """The name in prompts of each class, by its folder, in the order of labels."""
-        home, chosen = self._root / self.options.id, self.options.classes
-        folders = self._domains[self.options.id]
+        home, chosen = self._root / self.options.id[0], self.options.classes
+        folders = self._domains[self.options.id[0]]
         if not folders:
             raise UserError(f"data.id: '{home}' has no folders; each class must be one")
         if chosen is None:
@@ -178,7 +186,7 @@ class Domains(base.Dataset):
         return names
 
     def _require_same_classes(self, folders: Sequence[str]) -> None:
-        home = self._root / self.options.id
+        home = self._root / self.options.id[0]
         for domain, others in self._domains.items():
             if self.options.ood is None:  # any folder in the root is taken for a domain
                 self._require_any_class(domain, folders)
@@ -199,13 +207,15 @@ class Domains(base.Dataset):
         names = self._names
         listed: dict[Split, list[tuple[str, int]]] = {}
         for domain, folders in self._domains.items():
-            role: Role = "id" if domain == self.options.id else "ood"
-            parts: Sequence[Part] = ("train", "val", "test") if role == "id" else ("val", "test")
-            listed |= {Split(role, domain, part): [] for part in parts}
+            role: Role = "id" if domain in self.options.id else "ood"
+            named = "+".join(self.options.id) if role == "id" else domain
+            splits = {part: Split(role, named, part) for part in PARTS[role]}
+            for split in splits.values():
+                listed.setdefault(split, [])
             self._require_any_class(domain, names)
             for label, folder in enumerate(names):
                 for path in self._files(f"{domain}/{folder}") if folder in folders else ():
-                    listed[Split(role, domain, self._part(role, path))].append((path, label))
+                    listed[splits[self._part(role, domain, path)]].append((path, label))
         return image_splits(self._root, listed, REMEDIES)
 
     def _files(self, folder: str) -> list[str]:
@@ -214,8 +224,13 @@ class Domains(base.Dataset):
         self._left_out += left_out
         return images
 
-    def _part(self, role: Role, path: str) -> Part:
-        place, options = position(path, self.options.seed), self.options
+    @cached_property
+    def _group_of(self) -> Callable[[str], str] | None:
+        return None if self.options.groups is None else group_of(self.options.groups)
+
+    def _part(self, role: Role, domain: str, path: str) -> Part:
+        together = path if self._group_of is None else f"{domain}/{self._group_of(path)}"
+        place, options = position(together, self.options.seed), self.options
         if role == "ood":
             return "val" if place < options.ood_val else "test"
         if place < options.id_test:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fpray.data.layouts.domainnet import PUBLISHED_TEST, DomainNetOptions, OfficialLabels, read_list
+from fpray.data.layouts.domainnet import DOMAINS, DomainNetOptions, OfficialLabels, read_list
 from fpray.data.recognition.base import Recognised
 
 USUAL: str = DomainNetOptions.model_fields["id"].default
@@ -18,7 +18,7 @@ def recognise(folder: Path) -> Recognised | None:
         UserError: if the ID domain's list is wrong.
     """
     parts = ("train", "test")
-    found = [name for name in PUBLISHED_TEST if all((folder / f"{name}_{part}.txt").is_file() for part in parts)]
+    found = [name for name in DOMAINS if all((folder / f"{name}_{part}.txt").is_file() for part in parts)]
     if len(found) < 2:
         return None
     home = USUAL if USUAL in found else found[0]

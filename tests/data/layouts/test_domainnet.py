@@ -13,7 +13,15 @@ from PIL import Image
 from fpray.config.file import check_sweep, dump_sweep, read_sweep
 from fpray.data.base import Split
 from fpray.data.folders import IMAGENET_TEMPLATES, position
-from fpray.data.layouts.domainnet import NUM_CLASSES, PUBLISHED_TEST, DomainNet, OfficialLabels, read_list
+from fpray.data.layouts import domainnet
+from fpray.data.layouts.domainnet import (
+    CLEANED_TEST,
+    NUM_CLASSES,
+    ORIGINAL_TEST,
+    DomainNet,
+    OfficialLabels,
+    read_list,
+)
 from fpray.errors import UserError
 from tests.data import trees
 
@@ -295,9 +303,9 @@ def test_labels_that_disagree_are_named_with_both_lines(tree: Path, section: dic
 
 @pytest.fixture(scope="module")
 def all_classes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Lists of all 345 classes, with as many test images of `sketch` as published and fewer of `real`; no images."""
+    """Lists of all 345 classes, with 1,000 test images of `real` and 700 of `sketch`; no images."""
     root = tmp_path_factory.mktemp("all")
-    for domain, count in (("real", 1000), ("sketch", PUBLISHED_TEST["sketch"])):
+    for domain, count in (("real", 1000), ("sketch", 700)):
         for label in range(NUM_CLASSES):
             (root / domain / f"class_{label:03d}").mkdir(parents=True)
         for part, images in (("train", 2000), ("test", count)):
@@ -308,11 +316,36 @@ def all_classes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"layout": "domainnet", "root": str(root), "ood": "sketch"}
 
 
-def test_test_splits_that_differ_from_the_published_are_remarked(all_classes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("cleaned", "original", "said"),
+    [
+        ({"real": 1000, "sketch": 700}, {"real": 1010, "sketch": 720}, "these are DomainNet's cleaned lists"),
+        ({"real": 980, "sketch": 690}, {"real": 1000, "sketch": 700}, "these are DomainNet's original lists"),
+        ({"real": 1000, "sketch": 690}, {"real": 1010, "sketch": 700}, "some of these lists are"),
+    ],
+)
+def test_it_is_said_whether_lists_are_the_cleaned_or_the_original_ones(
+    cleaned: dict[str, int],
+    original: dict[str, int],
+    said: str,
+    all_classes: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(domainnet, "CLEANED_TEST", cleaned)
+    monkeypatch.setattr(domainnet, "ORIGINAL_TEST", original)
+    (remark,) = opened(all_classes).remarks()
+    assert remark.startswith(said)
+
+
+def test_lists_of_neither_kind_are_remarked(all_classes: dict[str, Any]) -> None:
     dataset = opened(all_classes)
     assert len(dataset.classes) == 345
-    assert len(dataset.images(Split("ood", "sketch", "test"))) == 21271
-    assert dataset.remarks() == ["id/test: 1,000 images, published are 52,764"]
+    assert dataset.remarks() == [
+        "id/test: 1,000 images; the cleaned lists have 52,041, the original ones 52,764",
+        "ood/sketch/test: 700 images; the cleaned lists have 20,916, the original ones 21,271",
+    ]
+    assert sum(CLEANED_TEST.values()) == 176_743  # of the whole test in huggingface.co/datasets/wltjr1007/DomainNet
+    assert all(CLEANED_TEST[domain] <= ORIGINAL_TEST[domain] for domain in ORIGINAL_TEST)
 
 
 def test_a_subset_of_classes_is_not_compared_with_the_published(all_classes: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ require_browser()
 METHODS = {
     "zero_shot": None,
     "full": {"trials": 2},
-    "lora": {"trials": 2},
+    "lora": {"trials": 2, "alpha": 8},
     "wise_ft": {"trials": 2, "of": ["full"]},
 }
 TRIALS = ["full-000", "full-001", "lora-000", "lora-001", "wise_ft-000", "wise_ft-001", "zero_shot-000"]

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from fpray.report.curves import Averaged, curve_front
     from fpray.report.figures import png
     from fpray.report.files import write_report
+    from fpray.report.measures import measures_of
     from fpray.report.pareto import Configuration
     from fpray.report.picks import pick, rules_line
+    from fpray.report.published import remarks_on
     from fpray.report.report import MethodReport, Report, describe, make_report
     from fpray.report.terminal import table, table_html
 
@@ -28,8 +30,10 @@ __getattr__ = attach(
         "png": "figures",
         "write_report": "files",
         "Configuration": "pareto",
+        "measures_of": "measures",
         "pick": "picks",
         "rules_line": "picks",
+        "remarks_on": "published",
         "MethodReport": "report",
         "Report": "report",
         "describe": "report",
@@ -47,8 +51,10 @@ __all__ = [
     "curve_front",
     "describe",
     "make_report",
+    "measures_of",
     "pick",
     "png",
+    "remarks_on",
     "rules_line",
     "table",
     "table_html",

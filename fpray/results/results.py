@@ -13,7 +13,7 @@ from fpray.config import Sweep, check_sweep, checked_rule, default_file, parse, 
 from fpray.errors import UserError, did_you_mean
 from fpray.methods import METHODS
 from fpray.records import Record, SweepFolder, column_of
-from fpray.report import Configuration, MethodReport, Report, make_report, pick, png, table_html
+from fpray.report import Configuration, MethodReport, Report, make_report, measures_of, pick, png, table_html
 from fpray.results.finding import find
 from fpray.search import Schedule, export_studies
 from fpray.storage import open_storage, read_whole
@@ -45,6 +45,25 @@ class Results:
         import pandas as pd
 
         return pd.DataFrame([_row(record) for record in self.records])
+
+    def measures(self) -> DataFrame:
+        """A row for each finished trial, with measures beside accuracy on the test images: calibration (`id/ECE`, 10
+        bins), cross-entropy (`ood/NLL`), accuracy by class (`id/macro`), the worst domain (`ood/worst`), the harmonic
+        mean, and what became of the images that zero-shot got right (`ood/kept`, `lost`, `won`), in per cent."""
+        import pandas as pd
+
+        store = SweepFolder(self.folder).records
+        images = {r.trial.id: store.read_images(r.trial.id) for r in self.records if r.status == "finished"}
+        known = {(r.trial.model, r.trial.draw): images[r.trial.id] for r in self._zero_shot() if r.trial.id in images}
+        rows = [
+            {"trial": r.trial.id} | measures_of(images[r.trial.id], known.get((r.trial.model, r.trial.draw)))
+            for r in self.records
+            if r.trial.id in images
+        ]
+        return pd.DataFrame(rows)
+
+    def _zero_shot(self) -> list[Record]:
+        return [record for record in self.records if record.trial.method == "zero_shot"]
 
     def front(self, method: str) -> list[Configuration]:
         """The configurations of a method's front, the highest ID validation accuracy first.

@@ -14,7 +14,7 @@ from fpray.console import first_of
 from fpray.errors import UserError
 from fpray.records import Hold, LostHoldError, Record, SweepFolder, held, remember
 from fpray.redaction import hidden
-from fpray.report import make_report, table, write_report
+from fpray.report import make_report, remarks_on, table, write_report
 from fpray.search import Schedule
 from fpray.storage import StorageError, is_local, open_storage
 from fpray.sweep.beginning import Begun, begin
@@ -192,6 +192,8 @@ class _Run:
             def on_change(record: Record) -> None:
                 progress.show_change(record)
                 tracker.update(record)
+                for line in remarks_on(record, self.sweep):
+                    events.say(f"note: {line}")
 
             with Watch(self.schedule, self.folder.records, tracker.update, progress.show_running, cluster.waiting):
                 execute(

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from upath import UPath
 
 import fpray
 from fpray.errors import UserError
+from fpray.records import ImageResults
 from fpray.records.folder import SweepFolder
 from fpray.records.record import Cost, Count, Record
 from tests.sweeps import settled, sweep_of
@@ -89,3 +91,16 @@ def test_importing_fpray_is_cheap() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
     with pytest.raises(AttributeError):
         _ = fpray.nothing
+
+
+def test_measures_of_finished_trials(folder: Path) -> None:
+    store = SweepFolder(UPath(folder)).records
+    rng, splits = np.random.default_rng(0), ("id/val", "id/test", "ood/a/val", "ood/a/test")
+    for number in range(3):
+        labels = rng.integers(0, 3, 50).astype(np.uint16)
+        own = ImageResults(labels, rng.integers(0, 3, 50).astype(np.uint16), *(rng.random(50).astype(np.float16),) * 2)
+        store.write_images(f"full-{number:03d}", dict.fromkeys(splits, own))
+    frame = fpray.load(folder).measures().set_index("trial")
+    assert list(frame.index) == ["full-000", "full-001", "full-002"]
+    assert {"id/ECE", "ood/NLL", "id/macro", "ood/worst", "harmonic"} <= set(frame.columns)
+    assert (frame["ood/worst"] == frame["harmonic"]).all()  # one domain, of the same images

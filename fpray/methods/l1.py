@@ -43,8 +43,8 @@ class L1(PenalisedMethod[L1Params]):
 
     @torch.no_grad()
     def after_step(self, lr_factor: float) -> None:
-        if self.params.form == "proximal":
-            reach = self.params.lr * lr_factor * self.strength
+        reach = self.params.lr * lr_factor * self.strength
+        if self.params.form == "proximal" and reach > 0:  # at 0 it would change last bits
             # From w0 on, so that a weight within reach of it is there to the last bit.
             shrunk = [F.softshrink(difference, reach) for difference in self.differences()]
             torch._foreach_copy_(self._weights, torch._foreach_add(self._start, shrunk))

@@ -1,4 +1,4 @@
-"""Kappa: at 0 a penalised method is full fine-tuning, far below 1 it nearly is, and far above 1 it stays at the start."""
+"""Kappa: at 0 a penalised method is full fine-tuning, far below 1 nearly so, and far above 1 it stays at the start."""
 
 from __future__ import annotations
 

@@ -26,9 +26,10 @@ def by_resampling(
     """Numbers that are computed of accuracies, each with the uncertainty that seeds and images leave.
 
     All rows get the same images, and the same seeds: so what two of them have in common doesn't make their difference
-    uncertain. The variance is the sum of two, that over images and that over seeds, the latter S / (S - 1) times what
-    the bootstrap gives of S seeds; the degrees of freedom are Welch's and Satterthwaite's. Of a single seed, or where
-    rows don't differ by seed, it is the images' alone.
+    uncertain. An image's ease, a seed's skill and what is a trial's own on an image are independent effects; the
+    variance is that of the images' ease, plus that over seeds, which holds the other two: S / (S - 1) times what the
+    bootstrap gives of S seeds. Images that are resampled for each seed apart tell how much is ease. The degrees of
+    freedom are Welch's and Satterthwaite's. Of a single seed the variance is all that images make.
 
     Args:
         statistic: gives numbers by name; one that is not a number in a resample is left out there.
@@ -37,12 +38,18 @@ def by_resampling(
     plain = {split: 100 * own.mean(axis=(1, 2)) for split, own in correct.items()}
     (seeds,) = {own.shape[1] for own in correct.values()}
     values = statistic(plain)
-    over_images = _spread(statistic, _resampled_images(correct, rng, times))
-    over_seeds = _spread(statistic, _resampled_seeds(correct, rng, times)) if seeds > 1 else dict.fromkeys(values, 0.0)
+    shared = {split: [own.mean(axis=1, dtype=np.float32).T] for split, own in correct.items()}
+    over_images = _spread(statistic, _resampled_images(shared, rng, times))
+    if seeds == 1:
+        return {name: Estimate(float(values[name]), math.sqrt(over_images[name])) for name in values}
+    apart = {split: [own[:, seed].T.astype(np.float32) for seed in range(seeds)] for split, own in correct.items()}
+    over_images_apart = _spread(statistic, _resampled_images(apart, rng, times))
+    over_seeds = _spread(statistic, _resampled_seeds(correct, rng, times))
     found = {}
     for name, value in values.items():
-        of_images, of_seeds = over_images[name], over_seeds[name] * seeds / max(1, seeds - 1)
-        variance = of_images + of_seeds
+        images, of_seeds = over_images[name], over_seeds[name] * seeds / (seeds - 1)
+        ease = (images - over_images_apart[name]) * seeds / (seeds - 1)
+        variance = max(ease, 0.0) + of_seeds
         freedom = variance**2 / (of_seeds**2 / (seeds - 1)) if of_seeds > 0 else math.inf
         found[name] = Estimate(float(value), math.sqrt(variance), freedom)
     return found
@@ -54,13 +61,19 @@ def _spread(statistic: Callable[[Accuracies], Mapping[str, float]], resamples: l
     return {name: float(np.nanvar([values[name] for values in computed], ddof=1)) for name in computed[0]}
 
 
-def _resampled_images(correct: Correct, rng: np.random.Generator, times: int) -> list[Accuracies]:
+def _resampled_images(
+    parts: Mapping[str, list[NDArray[np.float32]]], rng: np.random.Generator, times: int
+) -> list[Accuracies]:
+    """The accuracies with other images: the mean over a split's parts, [images, rows], which are resampled apart."""
     by_split = {}
-    for split, own in correct.items():
-        share = own.mean(axis=1, dtype=np.float32).T  # [images, rows]
-        counts = [min(ROWS, times - first) for first in range(0, times, ROWS)]
-        weights = (rng.multinomial(len(share), np.full(len(share), 1 / len(share)), n) for n in counts)
-        by_split[split] = np.concatenate([100 * (w.astype(np.float32) @ share) / len(share) for w in weights])
+    for split, own in parts.items():
+        images = len(own[0])
+        chances, blocks = np.full(images, 1 / images), []
+        for first in range(0, times, ROWS):
+            size = min(ROWS, times - first)
+            sums = [rng.multinomial(images, chances, size).astype(np.float32) @ part for part in own]
+            blocks.append(100 * np.mean(sums, axis=0) / images)
+        by_split[split] = np.concatenate(blocks)
     return [{split: own[number] for split, own in by_split.items()} for number in range(times)]
 
 

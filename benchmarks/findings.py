@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 from upath import UPath
 
 import fpray
 from fpray.records import SweepFolder
 from fpray.report.findings import ABOVE_ZERO_SHOT, judged
-from fpray.report.outcomes import Outcomes, estimated, outcomes
+from fpray.report.outcomes import Outcomes, estimated, ood_mean, outcomes
 from fpray.report.pareto import Configuration
 from fpray.report.picks import rules_line
 from fpray.report.views import view
@@ -53,18 +52,14 @@ def picks(methods: tuple[fpray.report.MethodReport, ...], draws: Mapping[int, Ou
     yield f"|{'---|' * (5 + len(domains))}"
 
     def numbers(names: tuple[str, ...], accuracies: Accuracies) -> Mapping[str, float]:
-        columns = {split: accuracies[split] for split in tests}
-        columns["ood"] = np.mean([accuracies[split] for split in tests[1:]], axis=0)
+        columns = {split: accuracies[split] for split in tests} | {"ood": ood_mean(accuracies, "test")}
         return {f"{name} {key}": float(own[row]) for key, own in columns.items() for row, name in enumerate(names)}
 
     known = estimated(draws, numbers)
     for method in methods:
-        rules: dict[str, list[str]] = {}
-        for rule, picked in method.picks.items():
-            rules.setdefault(picked.name, []).append(rule)
-        for name, by in rules.items():
-            cells = [shown(known[f"{name} {key}"]) for key in (tests[0], "ood", *tests[1:])]
-            yield f"| {method.name} | {', '.join(by)} | {name} | {' | '.join(cells)} |"
+        for picked, by in method.picked():
+            cells = [shown(known[f"{picked.name} {key}"]) for key in (tests[0], "ood", *tests[1:])]
+            yield f"| {method.name} | {', '.join(by)} | {picked.name} | {' | '.join(cells)} |"
     yield ""
     yield rules_line(dict.fromkeys(rule for method in methods for rule in method.picks))
 

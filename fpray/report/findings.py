@@ -24,7 +24,6 @@ ABOVE_ZERO_SHOT = (5.0, 10.0, 15.0)
 IN_EFFECT = 1.0
 """The kappa from which on a penalty holds weights back."""
 TRAINED = ("full", "l1", "l2", "kd", "lora")
-PROTECTED = ("l1", "l2", "kd", "lora")
 UNKNOWN = Estimate(math.nan, math.inf)
 """Of a difference that too few draws allow to tell."""
 Views = Mapping[str, MethodView]
@@ -85,9 +84,9 @@ def at_equal_lr(method: str, part: str) -> Callable[[Views], float]:
 
     def difference(views: Views) -> float:
         own, full = views[method], views["full"]
-        order = np.argsort([math.log(float(p["lr"])) for p in full.params])
-        rates = np.array([math.log(float(p["lr"])) for p in full.params])[order]
-        there = getattr(full, part)[order]
+        rates = np.log([float(params["lr"]) for params in full.params])
+        order = np.argsort(rates)
+        rates, there = rates[order], getattr(full, part)[order]
         differences = [
             float(value) - float(np.interp(math.log(float(params["lr"])), rates, there))
             for params, value in zip(own.params, getattr(own, part), strict=True)

@@ -66,10 +66,17 @@ def estimated(
     """
     if len(outcomes) == 1:
         (only,) = outcomes.values()
-        return by_resampling(lambda accuracies: numbers(only.names, accuracies), only.correct)
+        found = by_resampling(lambda accuracies: numbers(only.names, accuracies), only.correct)
+        return {name: estimate for name, estimate in found.items() if math.isfinite(estimate.value)}
     by_draw = [numbers(own.names, own.accuracies()) for own in outcomes.values()]
     told = {name: [values[name] for values in by_draw if math.isfinite(values[name])] for name in by_draw[0]}
     return {name: over_draws(values) for name, values in told.items() if len(values) > 1}
+
+
+def ood_mean(accuracies: Accuracies, part: str) -> NDArray[np.float64]:
+    """The plain mean over the OOD domains, [rows]."""
+    own = [column for split, column in accuracies.items() if split.startswith("ood/") and split.endswith(f"/{part}")]
+    return np.asarray(np.mean(own, axis=0))
 
 
 def on_test(outcomes: Mapping[int, Outcomes]) -> dict[str, tuple[Estimate, Estimate]]:
@@ -77,8 +84,7 @@ def on_test(outcomes: Mapping[int, Outcomes]) -> dict[str, tuple[Estimate, Estim
     tests = {draw: Outcomes(own.names, _tests(own.correct)) for draw, own in outcomes.items()}
 
     def numbers(names: tuple[str, ...], accuracies: Accuracies) -> dict[str, float]:
-        ood = np.mean([own for split, own in accuracies.items() if split != "id/test"], axis=0)
-        columns = {"id": accuracies["id/test"], "ood": ood}
+        columns = {"id": accuracies["id/test"], "ood": ood_mean(accuracies, "test")}
         return {f"{name} {part}": float(own[row]) for part, own in columns.items() for row, name in enumerate(names)}
 
     found = estimated(tests, numbers)

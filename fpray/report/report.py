@@ -41,6 +41,14 @@ class MethodReport(BaseModel):
         """The name in figures and files, see `study_name`."""
         return study_name(self.method, self.model)
 
+    def picked(self) -> list[tuple[Configuration, list[str]]]:
+        """The picks, each once, with the rules that picked it."""
+        rules: dict[str, list[str]] = {}
+        for rule, configuration in self.picks.items():
+            rules.setdefault(configuration.name, []).append(rule)
+        found = {configuration.name: configuration for configuration in self.picks.values()}
+        return [(found[name], by) for name, by in rules.items()]
+
 
 class Report(BaseModel):
     """The results of a sweep. `points` are all its configurations, on a front or not."""

@@ -13,7 +13,7 @@ from rich.text import Text
 from fpray.report.curves import Averaged
 from fpray.report.pareto import Configuration
 from fpray.report.picks import pick, rules_line
-from fpray.report.report import MethodReport, Report, describe
+from fpray.report.report import Report, describe
 
 
 def table(report: Report) -> RenderableType:
@@ -33,7 +33,7 @@ def table(report: Report) -> RenderableType:
     for m in report.methods:
         names = (m.model, m.method) if compared else (m.method,)
         trials = f"{m.finished}" + (f" + {m.failed} failed" if m.failed else "")
-        for n, (picked, rules) in enumerate(_by_configuration(m)):
+        for n, (picked, rules) in enumerate(m.picked()):
             first = (*names, trials) if n == 0 else ("",) * (len(names) + 1)
             shown.add_row(*first, "\n".join(rules), picked.name, interval(picked, "id"), interval(picked, "ood"))
         if not m.picks:
@@ -56,17 +56,8 @@ def _title(report: Report) -> str:
     return f"{report.sweep}: test accuracy in %{means}" + (" ± half its 95 % interval" if known else "")
 
 
-def _by_configuration(method: MethodReport) -> list[tuple[Configuration, list[str]]]:
-    """A method's picks, each with the rules that picked it."""
-    rules: dict[str, list[str]] = {}
-    for rule, picked in method.picks.items():
-        rules.setdefault(picked.name, []).append(rule)
-    found = {picked.name: picked for picked in method.picks.values()}
-    return [(found[name], by) for name, by in rules.items()]
-
-
 def _hyperparameters(report: Report) -> list[Text]:
-    picked = [configuration for m in report.methods for configuration, _ in _by_configuration(m)]
+    picked = [configuration for m in report.methods for configuration, _ in m.picked()]
     width = max((len(c.name) for c in picked), default=0)
     # Not plain strings, in which [words] would be markup.
     return [Text(f"{c.name:<{width}}  {describe(c.params)}") for c in picked if c.params]

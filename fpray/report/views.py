@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fpray.report.outcomes import ood_mean
 from fpray.report.pareto import Configuration
 from fpray.space import Params
 from fpray.statistics import Accuracies, is_on_front, ood_at_id
@@ -55,7 +56,7 @@ def view(
         names: of the rows of the accuracies.
     """
     methods = np.array([configurations[name].method for name in names])
-    columns = {part: _ood_mean(accuracies, part) for part in ("val", "test")}
+    columns = {part: ood_mean(accuracies, part) for part in ("val", "test")}
     found = {}
     for method in dict.fromkeys(methods.tolist()):
         rows = np.flatnonzero(methods == method)
@@ -68,9 +69,3 @@ def view(
             ood_test=columns["test"][rows],
         )
     return found
-
-
-def _ood_mean(accuracies: Accuracies, part: str) -> Column:
-    """The plain mean over the OOD domains."""
-    own = [column for split, column in accuracies.items() if split.startswith("ood/") and split.endswith(f"/{part}")]
-    return np.asarray(np.mean(own, axis=0))

@@ -69,7 +69,8 @@ def status_of(folder: SweepFolder) -> Status:
         StorageError: if its folder can't be read.
         UserError: if a newer fpray wrote it.
     """
-    plan, train, data = _plan(folder), _section(folder, "train"), _section(folder, "data")
+    plan, content = _plan(folder), _sweep_file(folder)
+    train, data = _section(content, "train"), _section(content, "data")
     repeats = len(train.get("seeds") or (0,)) * len(data.get("seeds") or (0,))
     epochs, now = train.get("epochs"), time.time()
     every = folder.records.read_all()
@@ -121,9 +122,12 @@ def _plan(folder: SweepFolder) -> dict[str, int]:
     return {str(name): int(trials) for name, trials in written.items()} if isinstance(written, dict) else {}
 
 
-def _section(folder: SweepFolder, name: str) -> dict[str, Any]:
-    """A section of the sweep file; empty if it isn't there."""
-    content: Any = parse((read_if_there(folder.sweep_file) or b"{}").decode(), str(folder.sweep_file))
+def _sweep_file(folder: SweepFolder) -> Any:
+    return parse((read_if_there(folder.sweep_file) or b"{}").decode(), str(folder.sweep_file))
+
+
+def _section(content: Any, name: str) -> dict[str, Any]:
+    """A section of the sweep file's content; empty if it isn't there."""
     section = content.get(name) if isinstance(content, dict) else None
     return section if isinstance(section, dict) else {}
 

@@ -47,12 +47,10 @@ def _table(report: Report) -> Iterator[str]:
     yield _row("method", "trials", "picked by", "trial", "test ID", "test OOD", "hyperparameters")
     yield "|---|---|---|---|---|---|---|"
     for m in report.methods:
-        picks = m.picks
-        for name, picked in {picked.name: picked for picked in picks.values()}.items():
-            rules = ", ".join(rule for rule, other in picks.items() if other.name == name)
+        for picked, rules in m.picked():
             test = (f"{picked.test.id:.1f}", f"{picked.test.ood:.1f}")
-            yield _row(m.name, str(m.finished), rules, name, *test, _plain(describe(picked.params)))
-        if not picks:
+            yield _row(m.name, str(m.finished), ", ".join(rules), picked.name, *test, _plain(describe(picked.params)))
+        if not m.picks:
             yield _row(m.name, "0", "", "", "", "", "")
 
 

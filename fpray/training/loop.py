@@ -72,9 +72,8 @@ def train(
     draws, batches = _draws(method, settings, seed, splits, runtime, epochs)
     stream = iter(loader(draws, method.reference.loader_workers, runtime.device, batch_sampler=batches))
     validation = Evaluator(method.reference, [s for s in splits if s.part == "val"], runtime, settings.autocast)
-    stepper = Stepper(
-        method, settings, runtime, settings.epochs * batches.steps, fixed_for(method, draws, settings, runtime)
-    )
+    fixed = fixed_for(method, draws, settings, runtime)
+    stepper = Stepper(method, settings, runtime, settings.epochs * batches.steps, fixed)
     if checkpoint is not None:
         checkpoint.restore(method, stepper.optimizer)
     keeping = _Keeping(stepper, save, tell, len(trained.history))

@@ -9,18 +9,7 @@ from typing import Any
 import pytest
 
 from fpray.errors import UserError
-from tests.data import trees
 from tests.data.layouts.test_domains import by_path, opened
-
-
-@pytest.fixture
-def section(tmp_path: Path) -> dict[str, Any]:
-    return trees.domains(tmp_path)
-
-
-@pytest.fixture
-def tree(tmp_path: Path, section: dict[str, Any]) -> Path:
-    return tmp_path
 
 
 def test_images_of_a_group_are_set_aside_together(tree: Path, section: dict[str, Any]) -> None:

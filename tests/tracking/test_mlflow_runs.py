@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from tests.waiting import wait_for
 
 
 def test_what_mlflow_is_set_to() -> None:
+    import_module("fpray.tracking.mlflow_runs")  # which sets it, and which another test may not have imported yet
     assert MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() == 0
     assert not MLFLOW_ALLOW_PICKLE_DESERIALIZATION.get()
     assert 5 < MLFLOW_HTTP_REQUEST_TIMEOUT.get() < PATIENCE_SECONDS

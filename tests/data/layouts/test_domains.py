@@ -42,16 +42,6 @@ def by_path(dataset: Domains, *splits: str) -> dict[str, int]:
     return found
 
 
-@pytest.fixture
-def section(tmp_path: Path) -> dict[str, Any]:
-    return trees.domains(tmp_path)
-
-
-@pytest.fixture
-def tree(tmp_path: Path, section: dict[str, Any]) -> Path:
-    return tmp_path
-
-
 def test_every_image_is_in_one_split_under_its_folders_label(tree: Path, section: dict[str, Any]) -> None:
     dataset = opened(section)
     assert dataset.classes == ("alarm clock", "dog", "giraffe")

@@ -17,13 +17,15 @@ from upath import UPath
 import fpray
 from fpray.records import SweepFolder
 from fpray.report.findings import ABOVE_ZERO_SHOT, judged
+from fpray.report.hypervolumes import hypervolumes
+from fpray.report.leftout import left_out
 from fpray.report.outcomes import Outcomes, estimated, ood_mean, outcomes
 from fpray.report.pareto import Configuration
 from fpray.report.picks import rules_line
 from fpray.report.views import view
 from fpray.results import Results
 from fpray.search import studies
-from fpray.statistics import Accuracies, Estimate, hypervolume
+from fpray.statistics import Accuracies, Estimate
 
 
 def shown(estimate: Estimate | None) -> str:
@@ -36,14 +38,16 @@ def tables(results: Results) -> Iterator[str]:
     configurations = {point.name: point for point in report.points}
     folder = SweepFolder(UPath(results.folder))
     draws = outcomes(results.records, studies(results.sweep), folder.records)
-    yield from picks(report.methods, draws)
+    yield from picks(report.methods, draws, report.objectives)
     yield ""
-    yield from equal_id(configurations, draws)
+    yield from compared(configurations, draws, report.reference_point)
     yield ""
     yield from findings(configurations, draws, results.sweep.report.margin)
 
 
-def picks(methods: tuple[fpray.report.MethodReport, ...], draws: Mapping[int, Outcomes]) -> Iterator[str]:
+def picks(
+    methods: tuple[fpray.report.MethodReport, ...], draws: Mapping[int, Outcomes], objectives: tuple[str, ...]
+) -> Iterator[str]:
     """A line for each method and rule: every domain's test accuracy."""
     (first, *_) = draws.values()
     tests = [split for split in first.correct if split.endswith("/test")]
@@ -61,30 +65,36 @@ def picks(methods: tuple[fpray.report.MethodReport, ...], draws: Mapping[int, Ou
             cells = [shown(known[f"{picked.name} {key}"]) for key in (tests[0], "ood", *tests[1:])]
             yield f"| {method.name} | {', '.join(by)} | {picked.name} | {' | '.join(cells)} |"
     yield ""
-    yield rules_line(dict.fromkeys(rule for method in methods for rule in method.picks))
+    yield rules_line(dict.fromkeys(rule for method in methods for rule in method.picks), objectives)
 
 
-def equal_id(configurations: Mapping[str, Configuration], draws: Mapping[int, Outcomes]) -> Iterator[str]:
-    """OOD accuracy at fixed ID accuracies, and hypervolumes, by method."""
+def compared(
+    configurations: Mapping[str, Configuration], draws: Mapping[int, Outcomes], reference_point: tuple[float, float]
+) -> Iterator[str]:
+    """By method: OOD accuracy at fixed ID accuracies, hypervolumes, and what the other domains choose."""
 
     def numbers(names: tuple[str, ...], accuracies: Accuracies) -> Mapping[str, float]:
         views = view(configurations, names, accuracies)
         base, found = views["zero_shot"], {}
-        lowest = min(float(own.ood_test.min()) for own in views.values())
+        known, chosen = hypervolumes(views, reference_point), left_out(configurations, names, accuracies)
         for name, own in views.items():
             found |= {f"{name} +{more:g}": own.ood_at(float(base.id_test[0]) + more) for more in ABOVE_ZERO_SHOT}
-            found[f"{name} hypervolume"] = hypervolume(own.front(), (float(base.id_test[0]), lowest))
+            found[f"{name} trainings"] = known.of[name].at_trainings
+            found[f"{name} points"] = known.of[name].at_points
+            found[f"{name} left out"] = chosen[name]
         return found
 
     known = estimated(draws, numbers)
     heads = [f"OOD at zero-shot's ID + {more:g}" for more in ABOVE_ZERO_SHOT]
-    yield f"| method | {' | '.join(heads)} | hypervolume |"
-    yield f"|{'---|' * (2 + len(heads))}"
+    heads += ["hypervolume, equal trainings", "equal points", "OOD, each domain chosen on the others"]
+    yield f"| method | {' | '.join(heads)} |"
+    yield f"|{'---|' * (1 + len(heads))}"
     for name in dict.fromkeys(c.method for c in configurations.values()):
-        keys = [*(f"+{more:g}" for more in ABOVE_ZERO_SHOT), "hypervolume"]
+        keys = [*(f"+{more:g}" for more in ABOVE_ZERO_SHOT), "trainings", "points", "left out"]
         yield f"| {name} | {' | '.join(shown(known.get(f'{name} {key}')) for key in keys)} |"
     yield ""
-    yield "The hypervolume is over zero-shot's ID accuracy and any configuration's lowest OOD accuracy, in each draw."
+    r_id, r_ood = reference_point
+    yield f"Hypervolumes are over ({r_id:.1f}, {r_ood:.1f}): zero-shot's ID accuracy and the lowest OOD of any front."
 
 
 def findings(

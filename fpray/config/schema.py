@@ -32,10 +32,15 @@ from fpray.space import Choice, Constant, Grid
 from fpray.storage import DEFAULT_STORAGE
 
 Objective = Annotated[str, WithJsonSchema({"type": "string", "pattern": "/val/top1$"})]
+ID_VAL, OOD_VAL = "id/val/top1", "ood/val/top1"
+"""The usual objectives."""
+
+
+Objectives = Annotated[tuple[Objective, ...], Field(min_length=1, max_length=2)]
 
 
 class Search(Section):
-    """The choice of trials. Both objectives are accuracies to maximise, in per cent."""
+    """The choice of trials. The objectives are accuracies to maximise, in per cent."""
 
     sampler: Literal["tpe", "nsga2", "qmc", "random", "grid"] = "tpe"
     """Optuna's sampler, after the quasi-random start; `qmc` for nothing but quasi-random points; `grid` tries the
@@ -43,25 +48,35 @@ class Search(Section):
     startup: int = Field(16, ge=0)
     """With `tpe` and `nsga2`, how many of a method's first configurations are quasi-random points, which cover the
     space more evenly than random ones. After them the sampler learns from the results that are there, see `lag`."""
-    objectives: tuple[Objective, Objective] = ("id/val/top1", "ood/val/top1")
-    """The two accuracies that are maximised, both of validation images: ID, OOD, or an OOD domain's."""
+    objectives: Objectives = (ID_VAL, OOD_VAL)
+    """The two accuracies that are maximised, both of validation images: ID, OOD, or an OOD domain's. ID alone,
+    `[id/val/top1]`, for a search that sees no OOD label."""
     seed: int = Field(0, ge=0)
     """The seed of what the sampler suggests."""
     lag: int = Field(8, ge=0)
     """A method's trial n is suggested from the results of its trials before n - lag, no more and no fewer: so it
     does not depend on which trial happens to end first, and up to lag + 1 trials of one method run at a time."""
-    reference_point: tuple[float, float] = (0.0, 0.0)
-    """The (ID, OOD) accuracies, in per cent, above which the hypervolume of a front is measured."""
+    reference_point: tuple[float, float] | None = None
+    """The (ID, OOD) accuracies, in per cent, above which the hypervolume of a front is measured; null for zero-shot's
+    ID and the lowest OOD of any front."""
 
     @field_validator("objectives")
     @classmethod
-    def _validation_only(cls, objectives: tuple[str, str]) -> tuple[str, str]:
+    def _validation_only(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
         for objective in objectives:
             if not objective.endswith("/val/top1"):
                 raise ValueError(f"'{objective}' is not a validation accuracy; use id/val/top1 and ood/val/top1")
-        if objectives[0] == objectives[1]:
+        if objectives[1:] == objectives[:1]:
             raise ValueError(f"'{objectives[0]}' is there twice; name two, as id/val/top1 and ood/val/top1")
+        if len(objectives) == 1 and objectives[0] != ID_VAL:
+            raise ValueError(f"'{objectives[0]}' alone is no trade-off; add {ID_VAL}, which may stand alone")
         return objectives
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """The two validation accuracies that fronts and picks are chosen by: the objectives, or with ID alone OOD
+        too, which the search hasn't seen."""
+        return (self.objectives[0], self.objectives[1] if len(self.objectives) > 1 else OOD_VAL)
 
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"

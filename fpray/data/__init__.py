@@ -11,11 +11,13 @@ from fpray.data.base import DataOptions, Dataset, LabelledImages, Split, Unreada
 from fpray.data.check import problems, quick_check, show_check
 from fpray.data.crops import PIXELS, Crop
 from fpray.data.encoded import ImageFiles
-from fpray.data.fingerprint import Fingerprint, differences, fingerprints, fingerprints_of_draws
-from fpray.data.folders import Root, Templates
+from fpray.data.fingerprint import Fingerprint, differences, fingerprints, fingerprints_of_draws, split_and_seed
+from fpray.data.folders import Templates
 from fpray.data.layouts import DATASETS, open_dataset
 from fpray.data.loading import Batch, Draws, EpochBatches, Items, Transformed, in_order, loader, to_device
+from fpray.data.paths import Root
 from fpray.data.recognition import Recognised, recognise
+from fpray.data.retention import retained
 
 __all__ = [
     "DATASETS",
@@ -39,11 +41,13 @@ __all__ = [
     "differences",
     "fingerprints",
     "fingerprints_of_draws",
+    "split_and_seed",
     "in_order",
     "loader",
     "open_dataset",
     "problems",
     "quick_check",
+    "retained",
     "recognise",
     "show_check",
     "to_device",

@@ -14,9 +14,10 @@ from PIL.Image import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
+from fpray.data.paths import Roots
 from fpray.section import Section, Seeds
 
-Role = Literal["id", "ood"]
+Role = Literal["id", "ood", "retention"]
 Part = Literal["train", "val", "test"]
 
 
@@ -34,8 +35,8 @@ class Split:
 
     @property
     def name(self) -> str:
-        """The split's key in records and metrics: `id/val`, `ood/sketch/test`."""
-        return f"id/{self.part}" if self.role == "id" else f"ood/{self.domain}/{self.part}"
+        """The split's key in records and metrics: `id/val`, `ood/sketch/test`, `retention/food/test`."""
+        return f"id/{self.part}" if self.role == "id" else f"{self.role}/{self.domain}/{self.part}"
 
 
 class UnreadableImageError(Exception):
@@ -119,6 +120,9 @@ class DataOptions(Section):
     seeds: Seeds = (0,)
     """The draws of the data, one or several: with each, other images are set aside for validation and test, and each
     configuration is tried on every one and reported by the mean."""
+    retention: Roots | None = None
+    """Folders of other classes, each `folder/CLASS/IMAGE`, on which a trial's end tells what is left of zero-shot
+    accuracy: the tuned image tower with a head of these classes' prompts."""
 
     @property
     def seed(self) -> int:

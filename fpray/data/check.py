@@ -15,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from fpray.console import first_of, print_line, with_progress
 from fpray.data.base import Dataset, LabelledImages, Size, Split
+from fpray.data.retention import retained
 from fpray.errors import UserError
 
 QUICK = 100
@@ -171,10 +172,11 @@ def quick_check(dataset: Dataset, trial_workers: int) -> list[str]:
         UserError: if the sweep can't run: a file is missing or wrong, more than 1 % of a split or all images tried
             are broken, or a trial has more workers than a split has images.
     """
-    reports = [check_split(dataset, split, QUICK) for split in dataset.splits()]
+    every = [dataset, *retained(dataset)]
+    reports = [check_split(own, split, QUICK) for own in every for split in own.splits()]
     for problem in problems(reports, trial_workers):
         raise UserError(problem)
-    lines = dataset.remarks()
+    lines = [line for own in every for line in own.remarks()]
     for report in reports:
         if report.split.part == "train":
             lines += missing_lines(report)
@@ -192,16 +194,18 @@ def show_check(dataset: Dataset, most: int | None, workers: int, console: Consol
     Raises:
         UserError: as for `check_split`.
     """
-    splits = dataset.splits()
+    every = [dataset, *retained(dataset)]
+    splits = [(own, split) for own in every for split in own.splits()]
     print_line(f"classes ({len(dataset.classes):,}): {first_of(dataset.classes, 8)}", console)
     print_line(f"templates ({len(dataset.templates):,}), the first: {dataset.templates[0]}", console)
-    width = max(len(split.name) for split in splits)
+    width = max(len(split.name) for _, split in splits)
     reports = []
-    for split in splits:
-        reports.append(check_split(dataset, split, most, workers=workers, console=console))
+    for own, split in splits:
+        reports.append(check_split(own, split, most, workers=workers, console=console))
         show_split(reports[-1], width, console)
-    for remark in dataset.remarks():
-        print_line(remark, console, "yellow")
+    for own in every:
+        for remark in own.remarks():
+            print_line(remark, console, "yellow")
     return reports
 
 

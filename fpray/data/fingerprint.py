@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from fpray.data.base import DataOptions, Dataset, LabelledImages
 from fpray.data.crops import PIXELS
 from fpray.data.layouts import open_dataset
+from fpray.data.retention import retained
+
+OF_SEED = " of seed "
+"""Between a split's name and its draw's seed."""
 
 
 class Fingerprint(BaseModel):
@@ -28,12 +32,13 @@ class Fingerprint(BaseModel):
 
 
 def fingerprints(dataset: Dataset) -> dict[str, Fingerprint]:
-    """The fingerprint of each split, by its name.
+    """The fingerprint of each split, those of retention too, by its name.
 
     Raises:
         UserError: if something of the dataset is missing or wrong.
     """
-    return {split.name: _fingerprint(dataset.images(split)) for split in dataset.splits()}
+    every = [dataset, *retained(dataset)]
+    return {split.name: _fingerprint(own.images(split)) for own in every for split in own.splits()}
 
 
 def fingerprints_of_draws(options: DataOptions) -> dict[str, Fingerprint]:
@@ -45,7 +50,13 @@ def fingerprints_of_draws(options: DataOptions) -> dict[str, Fingerprint]:
     if len(options.seeds) == 1:
         return fingerprints(open_dataset(options))
     found = {seed: fingerprints(open_dataset(options.drawn(seed))) for seed in options.seeds}
-    return {f"{name} of seed {seed}": own for seed, splits in found.items() for name, own in splits.items()}
+    return {f"{name}{OF_SEED}{seed}": own for seed, splits in found.items() for name, own in splits.items()}
+
+
+def split_and_seed(key: str) -> tuple[str, int | None]:
+    """The split's name and the draw's seed of a key of `fingerprints_of_draws`; None where there is one draw."""
+    name, _, seed = key.partition(OF_SEED)
+    return name, int(seed) if seed else None
 
 
 def differences(before: Mapping[str, Fingerprint], now: Mapping[str, Fingerprint]) -> list[str]:

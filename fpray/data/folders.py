@@ -15,10 +15,11 @@ from fpray.data.base import Part, Role, Split
 from fpray.data.encoded import SUFFIXES, ImageFiles, readable
 from fpray.errors import UserError, message_of
 from fpray.section import one_or_several, several
-from fpray.storage import from_home
 
 IMAGENET_TEMPLATES: tuple[str, ...] = tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
 """OpenAI's 80 ImageNet prompts (github.com/openai/CLIP)."""
+TOGETHER = "+"
+"""Between the names of ID domains whose images are one split's."""
 _SHOWN = 5
 """Paths that a remark names."""
 _Classes = TypeVar("_Classes", bound=Sized)
@@ -28,16 +29,6 @@ def _one_place(template: str) -> str:
     if template.count("{}") != 1:
         raise ValueError(f"'{template}' needs exactly one {{}}, where the class name goes")
     return template
-
-
-def _home_expanded(path: str) -> str:
-    if "\0" in path:
-        raise ValueError("has a NUL character in it; remove that")
-    return from_home(path)
-
-
-def _absolute(root: str) -> str:
-    return str(Path(root).absolute())
 
 
 def _between_0_and_1(written: Any) -> Any:
@@ -104,10 +95,6 @@ Classes = Annotated[UniqueNames, AfterValidator(_two_or_more), WithJsonSchema(se
 """Classes by their names, ids or folders, each once."""
 ClassNames = Annotated[dict[str, Name], AfterValidator(_two_or_more), Field(json_schema_extra={"minProperties": 2})]
 """The name of each class in prompts, by its folder."""
-Folder = Annotated[str, Field(min_length=1), AfterValidator(_home_expanded)]
-"""A folder's path, with a `~` at its start expanded to the home folder."""
-Root = Annotated[Folder, AfterValidator(_absolute)]
-"""The path of the dataset's folder, made absolute: workers may run in another folder than the command."""
 
 
 def position(path: str, seed: int) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from upath import UPath
 
 from fpray.config import PackedSettings, TrialSettings
-from fpray.data import open_dataset
+from fpray.data import open_dataset, retained
 from fpray.errors import UserError, message_of
 from fpray.model import LoadedClip, Model, open_model
 from fpray.storage import StorageError, read_whole, write_whole
@@ -64,7 +64,9 @@ def _problems(expected: Expected, node: str) -> Iterator[str]:
         yield f"has {free / 1e9:.1f} GB free in {tempfile.gettempdir()}; make room there, at least {DISK / 1e9:g} GB"
     try:
         settings = expected.settings.unpacked()
-        open_dataset(settings.data).splits()
+        dataset = open_dataset(settings.data)
+        for own in (dataset, *retained(dataset)):
+            own.splits()
         loaded = [open_model(model.name, model.pretrained) for model in expected.models]
     except UserError as error:
         yield str(error)

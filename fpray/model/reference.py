@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from fpray.data import Batch, Dataset, Items, Split, Transformed, in_order, to_device
+from fpray.data import Batch, Dataset, Items, Split, Transformed, in_order, retained, to_device
 from fpray.model.classifier import Classifier, head_of, zero_shot_rows
 from fpray.model.clip import LoadedClip, load_clip, memory_of
 from fpray.model.known import computed_by, known_or_computed
@@ -59,6 +59,14 @@ class Reference:
         crop = self.loaded.preprocess.crop
         return in_order(splits, crop, self.loader_workers, self.device, kept_bytes=self.kept_bytes)
 
+    @cached_property
+    def retained(self) -> Sequence[Reference]:
+        """The same model on the data's sets of other classes, each with the head of their prompts."""
+        return [
+            reference_on(self.loaded, own, self.device, self.loader_workers, self.kept_bytes)
+            for own in retained(self.dataset)
+        ]
+
     @torch.no_grad()
     def features(self, split: Split) -> Tensor:
         """The reference's features of a split, [images, embed_dim], on the CPU: computed once on a node, kept."""
@@ -98,6 +106,13 @@ def load_reference(
     loaded = load_clip(name, pretrained, device)
     if device.type == "cuda":
         loaded.clip.to(memory_format=torch.channels_last)
+    return reference_on(loaded, dataset, device, loader_workers, kept_bytes)
+
+
+def reference_on(
+    loaded: LoadedClip, dataset: Dataset, device: torch.device, loader_workers: int = 0, kept_bytes: int = 0
+) -> Reference:
+    """A loaded model with its zero-shot classifier for a dataset's classes."""
     head = head_of(_head_rows(loaded, dataset, kept_bytes).to(device))
     classifier = Classifier(loaded.visual, head).eval().requires_grad_(False)
     return Reference(loaded, dataset, classifier, device, loader_workers, kept_bytes)

@@ -59,7 +59,8 @@ def effective_robustness(id_accuracy: float, ood_accuracy: float) -> float:
 def measures_of(
     images: Mapping[str, ImageResults], reference: Mapping[str, ImageResults] | None = None, part: str = "test"
 ) -> dict[str, float]:
-    """The measures of a trial: `id/ECE`, `ood/ECE`, `ood/worst` and so on.
+    """The measures of a trial: `id/ECE`, `ood/ECE`, `ood/worst`, `retention` (the mean accuracy on the data sets of
+    other classes, where there are any) and so on.
 
     Args:
         images: of each split.
@@ -73,6 +74,8 @@ def measures_of(
     accuracies = {name: 100 * float(own.correct.mean()) for name, own in ood.items()}
     mean = float(np.mean(list(accuracies.values())))
     found |= {"ood/worst": min(accuracies.values()), "harmonic": harmonic_mean(100 * float(ids.correct.mean()), mean)}
+    if others := [100 * float(own.correct.mean()) for name, own in images.items() if name.startswith("retention/")]:
+        found["retention"] = float(np.mean(others))
     if reference is not None:
         for key, splits in (("id", [f"id/{part}"]), ("ood", list(ood))):
             found |= {f"{key}/{name}": value for name, value in agreement(images, reference, splits).items()}

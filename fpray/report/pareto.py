@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from fpray.records import Record, accuracy_key
+from fpray.methods import METHODS, TrainedMethod
+from fpray.records import Record, Trial, accuracy_key, configuration_of
 from fpray.search import Study
 from fpray.space import Params
 from fpray.statistics import is_on_front
@@ -43,6 +44,9 @@ class Configuration(BaseModel):
     method: str
     model: str | None = Field(None, exclude_if=lambda model: model is None)
     """The model's short name, where models are compared."""
+    training: str | None = Field(None, exclude_if=lambda training: training is None)
+    """The configuration whose training this is a point of: its own name, or its source's; None of what trains
+    nothing."""
     params: Params
     """All that was searched: hyperparameters, and the model and the source where there were several."""
     val: Accuracy
@@ -89,12 +93,19 @@ def _configuration(records: Sequence[Record], study: Study, objectives: tuple[st
         name=first.configuration,
         method=first.method,
         model=study.model,
+        training=_training_of(first),
         params=study.suggestion(first),
         val=mean_of(val),
         test=mean_of(test),
         test_of_seeds=tuple(test),
         trials=tuple(record.trial.id for record in records),
     )
+
+
+def _training_of(trial: Trial) -> str | None:
+    if trial.sources:
+        return configuration_of(trial.sources[0])
+    return trial.configuration if issubclass(METHODS[trial.method], TrainedMethod) else None
 
 
 def accuracy_of(metrics: Mapping[str, float], id_key: str, ood_key: str) -> Accuracy:

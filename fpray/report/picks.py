@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from fpray.config import labels_of, least_id, words_of
@@ -40,7 +40,12 @@ def pick(configurations: Sequence[J], rule: str) -> J | None:
     return pick([c for c in configurations if c.val.id >= least_id(rule)], "ood_val")
 
 
-def rules_line(rules: Iterable[str]) -> str:
-    """What each rule picks, and which labels it has seen."""
+def rules_line(rules: Iterable[str], objectives: Collection[str]) -> str:
+    """What each rule picks, and which labels it has seen; and what the search had seen before it.
+
+    Args:
+        objectives: the search's, none if they aren't known.
+    """
     each = [f"{rule}: {words_of(rule)} (sees {labels_of(rule)} labels)" for rule in rules]
-    return f"picked by {'; '.join(each)}"
+    seen = "ID validation" if len(objectives) == 1 else "ID and OOD validation"
+    return f"picked by {'; '.join([*each, *([f'the search saw {seen} labels'] if objectives else [])])}"

@@ -9,18 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from fpray.config import Sweep
 from fpray.records import DamagedRecordError, Record, RecordStore
 from fpray.report.curves import Averaged, curve_front, with_tests
+from fpray.report.hypervolumes import hypervolumes, reference_point_of
 from fpray.report.outcomes import on_test, outcomes
 from fpray.report.pareto import Accuracy, Configuration, configurations, front
 from fpray.report.picks import pick
+from fpray.report.views import MethodView
 from fpray.search import Study, studies, study_name
 from fpray.space import Params
-from fpray.statistics import hypervolume
 
 
 class MethodReport(BaseModel):
     """The results of one method, on one model where several are compared.
 
-    The hypervolume is of the front's test accuracies, in squared per cent.
+    The hypervolumes are of test accuracies, in squared per cent, of as many trainings or as many points as the report
+    says, see `hypervolumes`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,6 +32,9 @@ class MethodReport(BaseModel):
     finished: int
     failed: int
     hypervolume: float
+    """At equal trainings."""
+    hypervolume_at_points: float = 0.0
+    """At equal points, whatever a point costs."""
     front: tuple[Configuration, ...]
     picks: dict[str, Configuration]
     """The configuration that each rule picks; those of which none will do are left out."""
@@ -56,14 +61,16 @@ class Report(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     sweep: str
+    objectives: tuple[str, ...] = ()
+    """What the search maximised; empty in an older report."""
     reference_point: tuple[float, float]
+    """The sweep file's, or the records', see `reference_point_of`."""
+    trainings: int = 0
+    """The trainings of each method that the hypervolumes are of."""
+    configurations: int = 0
+    """The configurations of each that the hypervolumes at equal points are of."""
     methods: tuple[MethodReport, ...]
     points: tuple[Configuration, ...]
-
-    @property
-    def has_reference_point(self) -> bool:
-        """Whether the sweep file gives one; over (0, 0) a hypervolume says nothing."""
-        return self.reference_point != (0.0, 0.0)
 
     def failed(self) -> int:
         """The number of trials that failed."""
@@ -87,14 +94,35 @@ def make_report(
         own = [record for record in records if study.has(record.trial)]
         found = [
             configuration.model_copy(update={"test_half": halves.get(configuration.name)})
-            for configuration in configurations(own, study, sweep.search.objectives)
+            for configuration in configurations(own, study, sweep.search.axes)
         ]
-        curve = with_tests(curve_front(own, study, sweep.search.objectives), known)
+        curve = with_tests(curve_front(own, study, sweep.search.axes), known)
         methods.append(_method_report(study, sweep, own, found, curve))
         every += found
-    return Report(
-        sweep=sweep.name, reference_point=sweep.search.reference_point, methods=tuple(methods), points=tuple(every)
+    return _with_hypervolumes(
+        Report(
+            sweep=sweep.name,
+            objectives=sweep.search.objectives,
+            reference_point=(0.0, 0.0),
+            methods=tuple(methods),
+            points=tuple(every),
+        ),
+        sweep.search.reference_point,
     )
+
+
+def _with_hypervolumes(report: Report, reference_point: tuple[float, float] | None) -> Report:
+    own = {m.name: [c for c in report.points if (c.method, c.model) == (m.method, m.model)] for m in report.methods}
+    views = {name: MethodView.of(found) for name, found in own.items() if found}
+    known = hypervolumes(views, reference_point_of(views) if reference_point is None else reference_point)
+    methods = [
+        m.model_copy(update={"hypervolume": h.at_trainings, "hypervolume_at_points": h.at_points})
+        if (h := known.of.get(m.name))
+        else m
+        for m in report.methods
+    ]
+    changes = {"reference_point": known.reference_point, "trainings": known.trainings, "configurations": known.points}
+    return report.model_copy(update={"methods": tuple(methods)} | changes)
 
 
 def _half_widths(sweep: Sweep, records: Sequence[Record], store: RecordStore) -> dict[str, Accuracy]:
@@ -123,7 +151,7 @@ def _method_report(
         model=study.model,
         finished=statuses.count("finished"),
         failed=statuses.count("failed"),
-        hypervolume=hypervolume([p.test.pair for p in best], sweep.search.reference_point),
+        hypervolume=0.0,
         front=tuple(best),
         picks={rule: picked for rule in sweep.report.rules if (picked := pick(own, rule)) is not None},
         curve=curve,

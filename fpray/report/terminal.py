@@ -38,7 +38,7 @@ def table(report: Report) -> RenderableType:
             shown.add_row(*first, "\n".join(rules), picked.name, interval(picked, "id"), interval(picked, "ood"))
         if not m.picks:
             shown.add_row(*names, trials, "-", "-", "-", "-")
-    of_rules = Text(rules_line(dict.fromkeys(rule for m in report.methods for rule in m.picks)))
+    of_rules = Text(rules_line(dict.fromkeys(rule for m in report.methods for rule in m.picks), report.objectives))
     return Group(shown, *_hyperparameters(report), of_rules, *_hypervolumes(report), *_averaged(report))
 
 
@@ -64,11 +64,22 @@ def _hyperparameters(report: Report) -> list[Text]:
 
 
 def _hypervolumes(report: Report) -> list[Text]:
-    if not report.has_reference_point:
+    """At equal trainings and, where that is something else, at equal points."""
+    own = [m for m in report.methods if m.picks]
+    at_trainings = ", ".join(f"{m.name} {m.hypervolume:.0f}" for m in own)
+    at_points = ", ".join(f"{m.name} {m.hypervolume_at_points:.0f}" for m in own)
+    if not own or report.reference_point == (0.0, 0.0):  # as in an older report, over which it says nothing
         return []
     r_id, r_ood = report.reference_point
-    values = ", ".join(f"{m.name} {m.hypervolume:.0f}" for m in report.methods if m.picks)
-    return [Text(f"hypervolume over ({r_id:g}, {r_ood:g}): {values}")] if values else []
+    over = f"hypervolume over ({r_id:.4g}, {r_ood:.4g})"
+    lines = [f"{over}, of {_many(report.trainings, 'training')} each: {at_trainings}"]
+    if at_points != at_trainings:
+        lines.append(f"of {_many(report.configurations, 'configuration')} each: {at_points}")
+    return [Text(line) for line in lines]
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _averaged(report: Report) -> list[Text]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,23 +14,47 @@ from fpray.space import Params
 from fpray.statistics import Accuracies, is_on_front, ood_at_id
 
 Column = NDArray[np.float64]
+PARTS = ("val", "test")
 
 
 @dataclass(frozen=True)
 class MethodView:
     """A method's configurations: their hyperparameters, and their accuracies in per cent, [configurations] each."""
 
+    method: str
     names: tuple[str, ...]
     params: tuple[Params, ...]
+    trainings: tuple[str | None, ...]
+    """The training that each is a point of, see `Configuration.training`."""
     id_val: Column
     ood_val: Column
     id_test: Column
     ood_test: Column
 
-    def front(self) -> NDArray[np.float64]:
-        """The (ID, OOD) test accuracies of the front that validation images choose, [configurations, 2]."""
-        chosen = is_on_front(np.column_stack([self.id_val, self.ood_val]))
-        return np.column_stack([self.id_test, self.ood_test])[chosen]
+    @classmethod
+    def of(cls, configurations: Sequence[Configuration]) -> MethodView:
+        """The view of some configurations of one method, with the accuracies that the report has of them."""
+        val, test = (np.array([getattr(c, part).pair for c in configurations]).reshape(-1, 2) for part in PARTS)
+        return cls(
+            method=configurations[0].method,
+            names=tuple(c.name for c in configurations),
+            params=tuple(c.params for c in configurations),
+            trainings=tuple(c.training for c in configurations),
+            id_val=val[:, 0],
+            ood_val=val[:, 1],
+            id_test=test[:, 0],
+            ood_test=test[:, 1],
+        )
+
+    def front(self, rows: Sequence[int] | None = None) -> NDArray[np.float64]:
+        """The (ID, OOD) test accuracies of the front that validation images choose, [configurations, 2].
+
+        Args:
+            rows: the configurations that there are; all of them by default.
+        """
+        chosen = np.arange(len(self.names)) if rows is None else np.array(rows, dtype=int)
+        kept = chosen[is_on_front(np.column_stack([self.id_val, self.ood_val])[chosen])]
+        return np.asarray(np.column_stack([self.id_test, self.ood_test])[kept])
 
     def ood_at(self, id_test: float) -> float:
         """The OOD test accuracy at an ID test accuracy, on that front; see `ood_at_id`."""
@@ -56,13 +80,15 @@ def view(
         names: of the rows of the accuracies.
     """
     methods = np.array([configurations[name].method for name in names])
-    columns = {part: ood_mean(accuracies, part) for part in ("val", "test")}
+    columns = {part: ood_mean(accuracies, part) for part in PARTS}
     found = {}
     for method in dict.fromkeys(methods.tolist()):
         rows = np.flatnonzero(methods == method)
         found[method] = MethodView(
+            method=method,
             names=tuple(names[row] for row in rows),
             params=tuple(configurations[names[row]].params for row in rows),
+            trainings=tuple(configurations[names[row]].training for row in rows),
             id_val=accuracies["id/val"][rows],
             ood_val=columns["val"][rows],
             id_test=accuracies["id/test"][rows],

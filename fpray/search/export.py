@@ -37,7 +37,7 @@ def export_studies(sweep: Sweep, records: Iterable[Record], storage: str) -> lis
 
 
 def _trials(
-    study: Study, records: Sequence[Record], objectives: tuple[str, str]
+    study: Study, records: Sequence[Record], objectives: Sequence[str]
 ) -> list[tuple[Params, Objectives | None]]:
     """Each configuration of a study of which every trial has ended, with the mean over them."""
     own: dict[int, list[Record]] = {}
@@ -51,8 +51,7 @@ def _trials(
     ]
 
 
-def _mean(trials: Sequence[Record], objectives: tuple[str, str]) -> Objectives | None:
+def _mean(trials: Sequence[Record], objectives: Sequence[str]) -> Objectives | None:
     if any(record.status != "finished" for record in trials):
         return None
-    first, second = (fmean(record.metrics()[key] for record in trials) for key in objectives)
-    return first, second
+    return tuple(fmean(record.metrics()[key] for record in trials) for key in objectives)

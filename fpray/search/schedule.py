@@ -213,8 +213,7 @@ class Schedule:
         if any(record.status != "finished" for record in records):
             return None
         metrics = [record.metrics() for record in records]
-        first, second = (fmean(m[objective] for m in metrics) for objective in self.sweep.search.objectives)
-        return first, second
+        return tuple(fmean(m[objective] for m in metrics) for objective in self.sweep.search.objectives)
 
     def _space(self, study: Study) -> Space | None:
         """The search space; of a method that builds on others, with their finished configurations as sources."""

@@ -1,4 +1,4 @@
-"""Search: one Optuna study for each of a sweep's studies, two objectives. The only module that knows Optuna.
+"""Search: one Optuna study for each of a sweep's studies, of one or two objectives. The only module that knows Optuna.
 
 A suggestion depends on the sweep's seed, the trial's number and the results told so far, and on nothing else. The
 results told before trial n is suggested are those of the trials before n - lag: so two sweeps with the same seed
@@ -16,6 +16,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from scipy.stats import qmc
 
@@ -26,8 +27,8 @@ from fpray.space import Choice, Constant, Int, Log, OneOf, Params, Range, Space,
 
 optuna.logging.set_verbosity(logging.WARNING)
 
-Objectives = tuple[float, float]
-"""The two objectives of a trial, to maximise: ID and OOD accuracy on validation images, in per cent."""
+Objectives = tuple[float, ...]
+"""The objectives of a trial, to maximise: accuracies on validation images in per cent, ID and OOD or ID alone."""
 
 
 class Searcher:
@@ -38,7 +39,8 @@ class Searcher:
         self._name = study
         self._cells = grid_cells(space)
         self._distributions = {name: distribution(d) for name, d in space.items() if not isinstance(d, Constant)}
-        self._study = optuna.create_study(directions=["maximize", "maximize"], sampler=RandomSampler(seed=0))
+        directions = [StudyDirection.MAXIMIZE] * len(search.objectives)
+        self._study = optuna.create_study(directions=directions, sampler=RandomSampler(seed=0))
         self._asked: list[optuna.Trial] = []
         self._outcomes: dict[int, Objectives | None] = {}
         self._told = 0
@@ -133,7 +135,7 @@ def write_study(
     name: str,
     space: Space,
     trials: Sequence[tuple[Params, Objectives | None]],
-    objectives: tuple[str, str],
+    objectives: Sequence[str],
     storage: str,
 ) -> None:
     """Write a study with its trials into an Optuna storage, so that Optuna's own tools open it.
@@ -148,7 +150,8 @@ def write_study(
         UserError: if the storage has a study of that name, or can't be opened.
     """
     try:
-        study = optuna.create_study(study_name=name, storage=storage, directions=["maximize", "maximize"])
+        directions = [StudyDirection.MAXIMIZE] * len(objectives)
+        study = optuna.create_study(study_name=name, storage=storage, directions=directions)
         with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
             study.set_metric_names(list(objectives))
         searched = [key for key, dimension in space.items() if not isinstance(dimension, Constant)]

@@ -11,7 +11,7 @@ Numbers in, numbers out: it knows nothing of sweeps, records or methods.
 
 from fpray.statistics.claims import Verdict, holm, verdict
 from fpray.statistics.estimate import Estimate, over_draws
-from fpray.statistics.fronts import attainment, hypervolume, is_on_front, mean_hypervolume, ood_at_id
+from fpray.statistics.fronts import attainment, hypervolume, is_on_front, mean_over_subsets, ood_at_id
 from fpray.statistics.resampling import Accuracies, Correct, by_resampling
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "holm",
     "hypervolume",
     "is_on_front",
-    "mean_hypervolume",
+    "mean_over_subsets",
     "ood_at_id",
     "over_draws",
     "verdict",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from math import comb
+from typing import TypeVar
 
 import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+T = TypeVar("T")
 MOST_SUBSETS = 500
 """Above so many subsets a mean over all of them is one over so many at random."""
 
@@ -28,17 +30,15 @@ def hypervolume(points: ArrayLike, reference_point: tuple[float, float]) -> floa
     return float(moocore.hypervolume(np.asarray(points, dtype=float), ref=reference_point, maximise=True))
 
 
-def mean_hypervolume(points: ArrayLike, size: int, reference_point: tuple[float, float], seed: int = 0) -> float:
-    """The mean hypervolume of so many of the points: what a method with more points would have reached with fewer."""
-    points = np.asarray(points, dtype=float)
-    if size >= len(points):
-        return hypervolume(points, reference_point)
-    if comb(len(points), size) <= MOST_SUBSETS:
-        subsets = [list(subset) for subset in combinations(range(len(points)), size)]
-    else:
-        rng = np.random.default_rng(seed)
-        subsets = [rng.choice(len(points), size, replace=False).tolist() for _ in range(MOST_SUBSETS)]
-    return float(np.mean([hypervolume(points[subset], reference_point) for subset in subsets]))
+def mean_over_subsets(value: Callable[[list[T]], float], of: Sequence[T], size: int, seed: int = 0) -> float:
+    """The mean of a value over the subsets of one size: what something with more would have reached with fewer."""
+    if size >= len(of):
+        return value(list(of))
+    if comb(len(of), size) <= MOST_SUBSETS:
+        return float(np.mean([value(list(subset)) for subset in combinations(of, size)]))
+    rng = np.random.default_rng(seed)
+    drawn = [rng.choice(len(of), size, replace=False).tolist() for _ in range(MOST_SUBSETS)]
+    return float(np.mean([value([of[n] for n in subset]) for subset in drawn]))
 
 
 def ood_at_id(points: ArrayLike, at: float) -> float:

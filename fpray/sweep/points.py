@@ -75,5 +75,5 @@ def points_of(schedule: Schedule, folder: SweepFolder, retry_failed: bool) -> Po
 def _on_front(study: Study, sweep: Sweep, trials: Sequence[Record]) -> list[Trial]:
     """The points on the front of a study's curves, but for the trials themselves, whose test accuracies are known."""
     own = {record.trial.id: record for record in trials if study.has(record.trial)}
-    best = curve_front(own.values(), study, sweep.search.objectives)
+    best = curve_front(own.values(), study, sweep.search.axes)
     return [own[trial].trial.point(point.alpha) for point in best if point.alpha < 1 for trial in point.trials]

@@ -28,7 +28,7 @@ def end_sentence(record: Record, schedule: Schedule) -> str:
 def epoch_sentence(record: Record, schedule: Schedule) -> str:
     """How far a running trial is, with its validation accuracies."""
     metrics = accuracies(record.history[-1].validation)
-    reached = [f"{_short(key)} {metrics[key]:.1f}" for key in schedule.sweep.search.objectives if key in metrics]
+    reached = [f"{_short(key)} {metrics[key]:.1f}" for key in schedule.sweep.search.axes if key in metrics]
     val = f"  val {'  '.join(reached)}" if reached else ""
     return f"{record.trial.id} {epoch_words(record, schedule.sweep.train.epochs)}{val}"
 
@@ -43,7 +43,7 @@ def epoch_words(record: Record, epochs: int) -> str:
 
 
 def best_lines(schedule: Schedule) -> list[str]:
-    """The best so far of each objective on validation images, each with the other objective of the same trial."""
+    """The best so far of each objective on validation images, with both accuracies of the same trial."""
     finished = [record for record in schedule.wanted() if record.status == "finished"]
     if not finished:
         return []
@@ -100,7 +100,7 @@ def duration(seconds: float) -> str:
 
 def _reached(record: Record, schedule: Schedule) -> str:
     metrics = record.metrics()
-    return "  ".join(f"{_short(key)} {metrics[key]:5.1f}" for key in schedule.sweep.search.objectives)
+    return "  ".join(f"{_short(key)} {metrics[key]:5.1f}" for key in schedule.sweep.search.axes)
 
 
 def _short(objective: str) -> str:

@@ -238,7 +238,7 @@ class Runs:
         """Log the parameters, tags and metrics that a trial's run does not have yet, in one call; first of all its
         data."""
         if not run.params and not record.trial.sources:
-            log_training_data(self._client, run.id, self._sweep, self._folder)
+            log_training_data(self._client, run.id, self._sweep, self._folder, record.trial.draw)
         metrics = [
             p for epoch in record.history if epoch.epoch > run.epoch for p in points.epoch_points(epoch, self._names)
         ]

@@ -31,7 +31,7 @@ def note(
         "",
         *_table(report),
         "",
-        f"{rules_line(sweep.report.rules)}.",
+        f"{rules_line(sweep.report.rules, sweep.search.objectives)}.",
     ]
     if picture is not None:
         lines += ["", f"![ID against OOD test accuracy, each method's front]({picture})"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,12 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from upath import UPath
 
 from fpray.config import Sweep
+from fpray.data import split_and_seed
 from fpray.storage import read_if_there
 from fpray.tracking import points
 from fpray.tracking.seen import SeenRun
 
+TRAIN = "id/train"
 NOTE_TAG = "mlflow.note.content"
 """MLflow's own: the Markdown that it shows on the page of an experiment and of a run."""
 
@@ -51,7 +52,7 @@ def log_parent(client: MlflowClient, run: SeenRun, sweep: Sweep, folder: UPath) 
     """
     missing = {key: value for key, value in parent_params(sweep).items() if key not in run.params}
     if missing:
-        client.log_inputs(run.id, list(_inputs(sweep, folder)))
+        client.log_inputs(run.id, list(_inputs(sweep, folder).values()))
         client.log_batch(run.id, params=[Param(*item) for item in missing.items()])
         run.params |= missing
     if run.tags.get(points.FOLDER_TAG) != str(folder):
@@ -72,18 +73,23 @@ def log_file(client: MlflowClient, run: str, file: UPath) -> None:
         client.log_artifact(run, str(copy))
 
 
-def log_training_data(client: MlflowClient, run: str, sweep: Sweep, folder: UPath) -> None:
-    """Log the data that a trial was trained on."""
-    client.log_inputs(run, [found for found in _inputs(sweep, folder) if found.tags[0].value == "training"])
+def log_training_data(client: MlflowClient, run: str, sweep: Sweep, folder: UPath, draw: int) -> None:
+    """Log the data that a trial was trained on, of its draw."""
+    known = _inputs(sweep, folder)
+    client.log_inputs(run, [own for (split, of), own in known.items() if split == TRAIN and of in (None, draw)])
 
 
-def _inputs(sweep: Sweep, folder: UPath) -> Iterator[DatasetInput]:
-    """Each split of the data, as MLflow names datasets: by the digest of its images' names, sizes and labels."""
+def _inputs(sweep: Sweep, folder: UPath) -> dict[tuple[str, int | None], DatasetInput]:
+    """Each split of the data, of each draw where there are several, as MLflow names datasets: by the digest of its
+    images' names, sizes and labels."""
     found: dict[str, dict[str, Any]] = json.loads(read_if_there(folder / "data.json") or b"{}")
     source = json.dumps({"uri": str(getattr(sweep.data, "root", sweep.data.layout))})
-    for split, fingerprint in found.items():
+    inputs = {}
+    for key, fingerprint in found.items():
+        split, draw = split_and_seed(key)
         digest = "".join(fingerprint[part][:2] for part in ("names", "sizes", "labels"))
         profile = json.dumps({"images": fingerprint["images"]})
         context = {"train": "training", "val": "validation", "test": "test"}[split.rpartition("/")[2]]
-        dataset = Dataset(split, digest, "local", source, profile=profile)
-        yield DatasetInput(dataset, tags=[InputTag("mlflow.data.context", context)])
+        dataset = Dataset(key, digest, "local", source, profile=profile)
+        inputs[split, draw] = DatasetInput(dataset, tags=[InputTag("mlflow.data.context", context)])
+    return inputs

@@ -96,15 +96,15 @@ def final_points(record: Record, names: Names) -> list[MetricPoint]:
 
 
 def report_values(report: Report) -> dict[str, float]:
-    """A sweep's metrics: both test accuracies, in per cent, of each method's picks by validation, and the hypervolume
-    of its front where the sweep file gives a reference point."""
+    """A sweep's metrics: both test accuracies, in per cent, of each method's picks by validation, and its
+    hypervolume at equal trainings. Without a reference point in the sweep file that is the results' own so far."""
     values = {}
     for method in report.methods:
         for rule, picked in method.picks.items():
             named = rule.replace("=", ":")  # MLflow takes no = in a name
             values[f"{method.name}/{named}/test/id"] = picked.test.id
             values[f"{method.name}/{named}/test/ood"] = picked.test.ood
-        if report.has_reference_point:
+        if method.picks:
             values[f"{method.name}/hypervolume"] = method.hypervolume
     return values
 

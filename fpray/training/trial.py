@@ -103,6 +103,7 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
     if isinstance(method, TrainedMethod) and classifier is not method.classifier:  # as with LoRA, which is merged
         known = {}
     predictions = _evaluate(classifier, known, reference, runtime, settings.train.autocast)
+    predictions |= _retention(classifier, reference, runtime, settings.train.autocast)
     curve: tuple[CurvePoint, ...] = ()
     if isinstance(method, TrainedMethod) and settings.train.alphas:
         curve = curve_of(classifier, settings.train.alphas, predictions, reference, runtime, settings.train.autocast)
@@ -178,13 +179,25 @@ def _evaluate(
     return {s.name: known.get(s.name) or new[s.name] for s in splits}
 
 
+def _retention(
+    classifier: Classifier, reference: Reference, runtime: Runtime, autocast: torch.dtype | None
+) -> dict[str, Predictions]:
+    """The predictions on images of other classes, by the classifier's image tower and those classes' zero-shot head."""
+    found: dict[str, Predictions] = {}
+    for own in reference.retained:
+        tuned = Classifier(classifier.encoder, own.classifier.head)
+        found |= Evaluator(own, own.dataset.splits(), runtime, autocast).predict(tuned)
+    return found
+
+
 def _unreadable(reference: Reference, runtime: Runtime) -> dict[str, tuple[str, ...]]:
     """The names of the images that couldn't be decoded, by split."""
     found = {}
-    for split in reference.dataset.splits():
-        images = reference.dataset.images(split)
-        if images.unreadable is not None and (marks := runtime.any(images.unreadable)).any():
-            found[split.name] = tuple(images.name_of(index) for index in marks.nonzero().flatten().tolist())
+    for dataset in (reference.dataset, *(own.dataset for own in reference.retained)):
+        for split in dataset.splits():
+            images = dataset.images(split)
+            if images.unreadable is not None and (marks := runtime.any(images.unreadable)).any():
+                found[split.name] = tuple(images.name_of(index) for index in marks.nonzero().flatten().tolist())
     return found
 
 

@@ -14,7 +14,6 @@ from fpray.data.encoded import SUFFIXES
 from fpray.data.folders import (
     IMAGENET_TEMPLATES,
     Classes,
-    Root,
     Share,
     Templates,
     UniqueNames,
@@ -25,6 +24,7 @@ from fpray.data.folders import (
     prompt_name,
     subfolders,
 )
+from fpray.data.paths import Root
 from fpray.errors import UserError
 from tests.nobody import as_nobody
 

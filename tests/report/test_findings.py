@@ -21,7 +21,16 @@ def method(
     """A method whose configurations have these (ID, OOD) test accuracies, and the same validation accuracies."""
     test, seen = np.array(points, dtype=float), np.array(val or points, dtype=float)
     named = tuple(f"c-{n:03d}" for n in range(len(points)))
-    return MethodView(named, tuple(params or [{}] * len(points)), seen[:, 0], seen[:, 1], test[:, 0], test[:, 1])
+    return MethodView(
+        method="any",
+        names=named,
+        params=tuple(params or [{}] * len(points)),
+        trainings=(None,) * len(points),
+        id_val=seen[:, 0],
+        ood_val=seen[:, 1],
+        id_test=test[:, 0],
+        ood_test=test[:, 1],
+    )
 
 
 ZERO_SHOT = {"zero_shot": method((50, 60))}

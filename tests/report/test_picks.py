@@ -62,8 +62,10 @@ def test_only_the_oracle_looks_at_test() -> None:
 
 
 def test_a_line_says_which_labels_each_rule_sees() -> None:
-    assert rules_line(["id_val", "min_id=75", "oracle"]) == (
+    assert rules_line(["id_val", "min_id=75", "oracle"], []) == (
         "picked by id_val: the highest ID accuracy (sees ID validation labels); min_id=75: the highest OOD accuracy of "
         "those with at least 75 % ID accuracy (sees ID and OOD validation labels); oracle: the highest OOD accuracy on "
         "test images (sees OOD test labels)"
     )
+    for objectives, seen in ((["id/val/top1"], "ID"), (["id/val/top1", "ood/val/top1"], "ID and OOD")):
+        assert rules_line(["id_val"], objectives).endswith(f"; the search saw {seen} validation labels")

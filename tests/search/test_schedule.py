@@ -188,6 +188,14 @@ def test_objectives_are_means_over_seeds_and_failures_are_told() -> None:
     assert [(t.state.name, t.values) for t in trials] == [("COMPLETE", [50, 23]), ("FAIL", None), ("RUNNING", None)]
 
 
+def test_a_search_on_id_alone_is_told_id_alone() -> None:
+    schedule = Schedule(sweep_of({"full": {"trials": 2}}, lag=0, objectives=["id/val/top1"]), [])
+    schedule.tell(finished_at(schedule.ask(), 40, 20))
+    schedule.ask()
+    trials = schedule._underway[schedule.studies[0]].searcher._study.trials
+    assert [(t.state.name, t.values) for t in trials] == [("COMPLETE", [40]), ("RUNNING", None)]
+
+
 def test_more_trials_extend_a_sweep() -> None:
     short = Run(sweep_of({"full": {"trials": 15}, "wise_ft": {"of": ["full"], "trials": 2}})).to_the_end()
     longer = sweep_of({"full": {"trials": 18}, "wise_ft": {"of": ["full"], "trials": 4}})

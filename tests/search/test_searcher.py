@@ -46,6 +46,21 @@ def run(study: Searcher, trials: int, shuffle: random.Random | None = None) -> l
     return suggested
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_on_id_alone_does_not_see_ood(sampler: str) -> None:
+    def suggestions(ood: float) -> list[Params]:
+        study, found = study_of(sampler=sampler, lag=0, objectives=["id/val/top1"]), []
+        for number in range(LENGTH[sampler]):
+            found.append(study.suggest())
+            study.tell(number, values_of(found[-1])[:1])
+        return found
+
+    assert suggestions(0.0) == suggestions(90.0)
+    if sampler != "random":
+        both = run(study_of(sampler=sampler, lag=0), LENGTH[sampler])
+        assert suggestions(0.0) != both  # it learns from ID alone
+
+
 # NSGA-II first learns from results after a population of 50, TPE after 10 trials.
 LENGTH = {"tpe": 24, "nsga2": 110, "random": 12}
 

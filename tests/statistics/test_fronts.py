@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from fpray.statistics import attainment, hypervolume, is_on_front, mean_hypervolume, ood_at_id
+from fpray.statistics import attainment, hypervolume, is_on_front, mean_over_subsets, ood_at_id
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 WISE_FT = pd.read_csv(FIXTURES / "wise_ft_b16.csv")
@@ -54,12 +54,14 @@ def test_no_points_and_equal_points() -> None:
 def test_the_mean_over_all_subsets() -> None:
     points = CURVE[:6]
     every = [hypervolume(points[list(s)], (65, 50)) for s in combinations(range(6), 3)]
-    assert mean_hypervolume(points, 3, (65, 50)) == pytest.approx(np.mean(every))
-    assert (
-        mean_hypervolume(points, 6, (65, 50)) == mean_hypervolume(points, 9, (65, 50)) == hypervolume(points, (65, 50))
-    )
-    of_many = mean_hypervolume(SOUP_POINTS, 8, (70, 35))
-    assert of_many == mean_hypervolume(SOUP_POINTS, 8, (70, 35)) < mean_hypervolume(SOUP_POINTS, 16, (70, 35))
+
+    def mean(of: NDArray[np.float64], size: int, reference_point: tuple[float, float]) -> float:
+        return mean_over_subsets(lambda rows: hypervolume(of[rows], reference_point), range(len(of)), size)
+
+    assert mean(points, 3, (65, 50)) == pytest.approx(np.mean(every))
+    assert mean(points, 6, (65, 50)) == mean(points, 9, (65, 50)) == hypervolume(points, (65, 50))
+    of_many = mean(SOUP_POINTS, 8, (70, 35))
+    assert of_many == mean(SOUP_POINTS, 8, (70, 35)) < mean(SOUP_POINTS, 16, (70, 35))
 
 
 def test_ood_at_id_lies_on_the_line_between_points() -> None:

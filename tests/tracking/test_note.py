@@ -9,7 +9,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from upath import UPath
 
-from fpray.data import Fingerprint
+from fpray.data import Fingerprint, fingerprints_of_draws
 from fpray.records.folder import SweepFolder
 from fpray.records.record import Record
 from fpray.report.report import make_report
@@ -31,7 +31,10 @@ def test_it_has_both_accuracies_of_every_pick(record_of: Make) -> None:
     assert "1 of 2 trials have ended" in text
     rules = "id_val, ood_val, knee"
     assert f"| full | 1 | {rules} | full-000 | 60.0 | 60.0 | `lr=1e-05` |" in text
-    assert "knee: the highest mean of ID and OOD accuracy (sees ID and OOD validation labels)." in text
+    assert (
+        "knee: the highest mean of ID and OOD accuracy (sees ID and OOD validation labels); the search saw ID and OOD"
+        in text
+    )
     assert "![ID against OOD test accuracy, each method's front](/get-artifact?path=x)" in text
     assert "[files](#/experiments/1/runs/7/artifacts)" in text
     assert text.endswith("Records and report: `/results/tracked`")
@@ -46,6 +49,21 @@ def test_words_of_records_are_no_markup(record_of: Make) -> None:
 def test_before_anything_has_finished() -> None:
     text = note(SWEEP, make_report(SWEEP, []), 2, "x")
     assert "0 of 2 trials have ended" in text and "| full | 0 |" in text and "![" not in text
+
+
+def test_each_draw_has_its_data_in_mlflow(tmp_path: Path, record_of: Make) -> None:
+    sweep = SWEEP.model_copy(update={"data": SWEEP.data.model_copy(update={"seeds": (0, 3)})})
+    folder, uri = SweepFolder(UPath(tmp_path / "tracked")), f"sqlite:///{tmp_path}/mlflow.db"
+    settled(sweep, folder)
+    require_same_data(fingerprints_of_draws(sweep.data), folder, [])
+    made = finished(record_of)
+    trials = [made.trial.model_copy(update={"id": f"full-000-d{draw}", "draw": draw}) for draw in (0, 3)]
+    assert follow(UPath(tmp_path), uri, [made.model_copy(update={"trial": t}) for t in trials], sweep) is None
+    found = runs(uri)
+    parent = {d.dataset.name: d.tags[0].value for d in found["tracked"].inputs.dataset_inputs}
+    assert parent["id/train of seed 3"] == "training" and parent["ood/sketch/test of seed 0"] == "test"
+    (trained_on,) = found["full-000-d3"].inputs.dataset_inputs
+    assert trained_on.dataset.name == "id/train of seed 3"
 
 
 def test_what_mlflow_has_of_the_sweep(tmp_path: Path, record_of: Make) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import normalize
 from torch.nn.modules.module import register_module_forward_pre_hook
 from upath import UPath
 
@@ -18,6 +19,7 @@ from fpray.config.schema import Sweep
 from fpray.data.layouts.domains import Domains
 from fpray.kept import kept_files
 from fpray.methods import Batch
+from fpray.model.clip import load_clip
 from fpray.model.names import Model
 from fpray.records import UNREADABLE, Record, RecordStore, SweepFolder, Trial
 from fpray.testing import registered, scripted
@@ -97,6 +99,38 @@ def test_deterministic_algorithms_are_one_trials_own_choice(
         noting = Runtime(alone.device, beat=lambda own=found: own.append(torch.are_deterministic_algorithms_enabled()))
         run(full(), sweep_of(tree, tiny_clip, train=train), tmp_path / str(wanted), noting)
         assert set(found) == {wanted}
+
+
+def test_retention_is_the_tuned_tower_with_the_other_classes_head(
+    tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    rng, others = np.random.default_rng(1), tmp_path / "others"
+    for name in ("hot_dog", "pie", "rose"):
+        (others / name).mkdir(parents=True)
+        for n in range(9):
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(others / name / f"{n}.png")
+    data = {"layout": "domains", "root": str(tree), "id": "photo", "templates": ["a {}."], "retention": str(others)}
+    train = {"epochs": 3, "batch_size": 32, "lr": 1e-2}
+    sweep, split = sweep_of(tree, tiny_clip, data=data, train=train), "retention/others/test"
+    run(full(id="zero_shot-000", method="zero_shot", params={}), sweep, tmp_path, alone)
+    params = {"lr": 1.0, "weight_decay": 0.0}
+    run(full(id="linear_probe-000", method="linear_probe", params=params), sweep, tmp_path, alone)
+    tuned = run(full(params={"lr": 1e-2}), sweep, tmp_path, alone)
+    store = RecordStore(UPath(tmp_path))
+    zero_shot, probe, found = (store.read_images(f"{m}-000")[split] for m in ("zero_shot", "linear_probe", "full"))
+    assert tuned.results[split].total == 27 and tuned.metrics()[f"{split}/top1"] == tuned.results[split].top1
+    assert np.array_equal(zero_shot.losses, probe.losses)  # a probe leaves the tower as it was
+    assert not np.array_equal(zero_shot.losses, found.losses)
+
+    loaded = load_clip(tiny_clip, None, alone.device)
+    tower = {k.removeprefix("visual."): v for k, v in store.read_weights("full-000").items() if k.startswith("visual.")}
+    loaded.clip.visual.load_state_dict(tower)
+    paths = sorted(others.glob("*/*.png"))
+    pixels = torch.stack([loaded.preprocess(Image.open(path).convert("RGB")) for path in paths])
+    prompts = loaded.encode_text([f"a {name}." for name in ("hot dog", "pie", "rose")])
+    with torch.no_grad():
+        logits = loaded.logit_scale.exp() * normalize(loaded.clip.encode_image(pixels)) @ normalize(prompts).T
+    assert np.array_equal(logits.argmax(dim=1).numpy(), found.classes)
 
 
 SCRIPTED = full(id="scripted-000", method="scripted")

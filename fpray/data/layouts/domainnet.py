@@ -13,15 +13,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import ValidationInfo, WithJsonSchema, field_validator
 
 from fpray.data import base
 from fpray.data.base import Part, Role, Split
 from fpray.data.encoded import ImageFiles
 from fpray.data.folders import (
     IMAGENET_TEMPLATES,
+    TOGETHER,
     Classes,
-    Root,
+    OneOrMoreNames,
     Share,
     Templates,
     UniqueNames,
@@ -30,6 +31,7 @@ from fpray.data.folders import (
     prompt_name,
     subfolders,
 )
+from fpray.data.paths import Root
 from fpray.errors import UserError, did_you_mean, message_of
 from fpray.section import one_or_several
 
@@ -77,8 +79,8 @@ class DomainNetOptions(base.DataOptions):
     layout: str = "domainnet"
     root: Root
     """DomainNet's folder, with the lists and the folders of the domains."""
-    id: Annotated[str, AfterValidator(_domain), WithJsonSchema(_DOMAIN)] = "real"
-    """The ID domain."""
+    id: Annotated[OneOrMoreNames, WithJsonSchema(one_or_several(_DOMAIN))] = ("real",)
+    """The ID domain; or several, whose images are trained on together, as DomainBed does."""
     ood: Annotated[UniqueNames, WithJsonSchema(one_or_several(_DOMAIN))] | None = None
     """The OOD domains; null for all five but `id`."""
     classes: Classes | None = None
@@ -90,11 +92,16 @@ class DomainNetOptions(base.DataOptions):
     ood_val: Share = 0.1
     """The share of each OOD domain's training list for validation; its test list is its test."""
 
+    @field_validator("id")
+    @classmethod
+    def _of_domainnet(cls, names: Sequence[str]) -> Sequence[str]:
+        return tuple(map(_domain, names))
+
     @field_validator("ood")
     @classmethod
     def _others_than_id(cls, ood: Sequence[str] | None, info: ValidationInfo) -> Sequence[str] | None:
         for name in ood or ():
-            if _domain(name) == info.data.get("id"):
+            if _domain(name) in info.data.get("id", ()):
                 raise ValueError(f"'{name}' is the ID domain; name others")
         return ood
 
@@ -139,18 +146,18 @@ class DomainNet(base.Dataset):
         if len(labels) < NUM_CLASSES:
             return []
         counts = {split: len(of_split) for split, of_split in images.items() if split.part == "test"}
-        if all(count == CLEANED_TEST[split.domain] for split, count in counts.items()):
+        if all(count == _published(CLEANED_TEST, split) for split, count in counts.items()):
             return ["these are DomainNet's cleaned lists: compare with DomainBed's figures, not with TPGM's or FTP's"]
-        if all(count == ORIGINAL_TEST[split.domain] for split, count in counts.items()):
+        if all(count == _published(ORIGINAL_TEST, split) for split, count in counts.items()):
             return [
                 "these are DomainNet's original lists, in which up to 5 % of a domain's test images are there twice: "
                 "prefer the cleaned ones, or compare with TPGM's and FTP's figures, not with DomainBed's"
             ]
         return [
-            f"{split.name}: {count:,} images; the cleaned lists have {CLEANED_TEST[split.domain]:,}, the original ones "
-            f"{ORIGINAL_TEST[split.domain]:,}"
+            f"{split.name}: {count:,} images; the cleaned lists have {_published(CLEANED_TEST, split):,}, the original "
+            f"ones {_published(ORIGINAL_TEST, split):,}"
             for split, count in counts.items()
-            if count not in (CLEANED_TEST[split.domain], ORIGINAL_TEST[split.domain])
+            if count not in (_published(CLEANED_TEST, split), _published(ORIGINAL_TEST, split))
         ] or ["some of these lists are DomainNet's cleaned ones, some its original ones: take all of one kind"]
 
     @cached_property
@@ -162,16 +169,17 @@ class DomainNet(base.Dataset):
         for (domain, part), lines in lists.items():
             self._require_folders(domain, labels.keys() & {line.folder for line in lines})
             images = [(line.path, labels[line.folder]) for line in lines if line.folder in labels]
-            listed |= self._share_out(domain, part, images)
+            for split, own in self._share_out(domain, part, images).items():
+                listed.setdefault(split, []).extend(own)
         return labels, image_splits(self._root, listed, REMEDIES)
 
     def _read_lists(self) -> dict[tuple[str, Part], list[Listed]]:
-        """The lists of each domain, the ID domain first."""
-        ood = self.options.ood or [domain for domain in sorted(ORIGINAL_TEST) if domain != self.options.id]
+        """The lists of each domain, the ID domains first."""
+        ood = self.options.ood or [domain for domain in sorted(ORIGINAL_TEST) if domain not in self.options.id]
         official = OfficialLabels()
         parts: tuple[Part, ...] = ("train", "test")
         lists: dict[tuple[str, Part], list[Listed]] = {}
-        for domain in (self.options.id, *ood):
+        for domain in (*self.options.id, *ood):
             seen: dict[str, Path] = {}
             for part in parts:
                 file = self._root / f"{domain}_{part}.txt"
@@ -202,15 +210,21 @@ class DomainNet(base.Dataset):
 
     def _share_out(self, domain: str, part: Part, images: list[tuple[str, int]]) -> dict[Split, list[tuple[str, int]]]:
         """The splits of a list's images. Of an OOD domain's train list only the validation share is used."""
-        role: Role = "id" if domain == self.options.id else "ood"
+        role: Role = "id" if domain in self.options.id else "ood"
+        named = TOGETHER.join(self.options.id) if role == "id" else domain
         if part == "test":
-            return {Split(role, domain, "test"): images}
+            return {Split(role, named, "test"): images}
         share = self.options.id_val if role == "id" else self.options.ood_val
         val = [image for image in images if position(image[0], self.options.seed) < share]
         if role == "ood":
-            return {Split(role, domain, "val"): val}
+            return {Split(role, named, "val"): val}
         train = [image for image in images if position(image[0], self.options.seed) >= share]
-        return {Split(role, domain, "train"): train, Split(role, domain, "val"): val}
+        return {Split(role, named, "train"): train, Split(role, named, "val"): val}
+
+
+def _published(counts: Mapping[str, int], split: Split) -> int:
+    """The number of a test split's images in published lists, of all its domains."""
+    return sum(counts[domain] for domain in split.domain.split(TOGETHER))
 
 
 class OfficialLabels:

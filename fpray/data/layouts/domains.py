@@ -18,10 +18,10 @@ from fpray.data.base import Part, Role, Split
 from fpray.data.encoded import ImageFiles
 from fpray.data.folders import (
     IMAGENET_TEMPLATES,
+    TOGETHER,
     Classes,
     ClassNames,
     OneOrMoreNames,
-    Root,
     Share,
     Templates,
     UniqueNames,
@@ -33,6 +33,7 @@ from fpray.data.folders import (
     subfolders,
 )
 from fpray.data.grouping import Groups, group_of
+from fpray.data.paths import Root
 from fpray.errors import UserError, did_you_mean
 
 PARTS: dict[Role, Sequence[Part]] = {"id": ("train", "val", "test"), "ood": ("val", "test")}
@@ -208,7 +209,7 @@ class Domains(base.Dataset):
         listed: dict[Split, list[tuple[str, int]]] = {}
         for domain, folders in self._domains.items():
             role: Role = "id" if domain in self.options.id else "ood"
-            named = "+".join(self.options.id) if role == "id" else domain
+            named = TOGETHER.join(self.options.id) if role == "id" else domain
             splits = {part: Split(role, named, part) for part in PARTS[role]}
             for split in splits.values():
                 listed.setdefault(split, [])

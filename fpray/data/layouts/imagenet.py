@@ -23,8 +23,6 @@ from fpray.data.encoded import ImageFiles
 from fpray.data.folders import (
     IMAGENET_TEMPLATES,
     Classes,
-    Folder,
-    Root,
     Share,
     Templates,
     UniqueNames,
@@ -34,6 +32,7 @@ from fpray.data.folders import (
     subfolders,
 )
 from fpray.data.objectnet import BorderlessImages, imagenet_classes
+from fpray.data.paths import Folder, Root
 from fpray.errors import UserError, did_you_mean
 from fpray.section import Section, one_or_several, several
 

@@ -82,6 +82,20 @@ def test_splits_are_those_of_the_six_domains(shared: dict[str, Any]) -> None:
     assert [split.domain for split in changed] == ["sketch"] * 3 + ["real"] * 2 + ["clipart"] * 2
 
 
+def test_several_id_domains_are_one(shared: dict[str, Any]) -> None:
+    dataset, alone = opened(shared, id=["real", "sketch"]), {d: opened(shared, id=d) for d in ("real", "sketch")}
+    assert [split.name for split in dataset.splits()][:5] == [
+        "id/train", "id/val", "id/test", "ood/clipart/val", "ood/clipart/test"
+    ]  # fmt: skip
+    assert {split.domain for split in dataset.splits() if split.role == "id"} == {"real+sketch"}
+    assert not [split for split in dataset.splits() if split.name.startswith("ood/sketch")]
+    for part in ("train", "val", "test"):
+        apart = [by_path(own, f"id/{part}") for own in alone.values()]
+        assert by_path(dataset, f"id/{part}") == apart[0] | apart[1]
+    with pytest.raises(UserError, match="data.ood: 'sketch' is the ID domain"):
+        opened(shared, id=["real", "sketch"], ood=["sketch"])
+
+
 def test_test_splits_are_the_whole_test_lists(shared: dict[str, Any]) -> None:
     tree = Path(shared["root"])
     dataset = opened(shared)
@@ -172,6 +186,7 @@ def test_options_read_back(shared: dict[str, Any], tmp_path: Path) -> None:
     assert defaults.model_dump() == {
         "layout": "domainnet",
         "seeds": (0,),
+        "retention": None,
         "root": "/data",
         "id": "real",
         "ood": None,

@@ -1,56 +1,59 @@
 """The table of a sweep by method, and the paper's findings held against it.
 
-    python -m benchmarks.findings fpray-results/drawnet-findings
+    python -m benchmarks.findings fpray-results/drawnet-findings --keep benchmarks/findings-drawnet-s.json
+    python -m benchmarks.findings benchmarks/findings-drawnet-s.json
 
 It prints Markdown: of each method the configurations that the sweep's rules pick, with every domain; OOD accuracy at
 equal ID; hypervolumes; then each claim with its difference and 95 % interval, and the verdict on each finding under the
-rule that stands in `fpray/report/findings.py`.
+rule that stands in `fpray/report/findings.py`. Of several sweeps that differ in `data.seeds` alone it takes all draws
+together. `--keep` writes what all this is computed from, which can be given in a sweep's place.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-
-from upath import UPath
+from functools import reduce
+from pathlib import Path
 
 import fpray
-from fpray.records import SweepFolder
+from benchmarks.evidence import Evidence, Measured, evidence_of
 from fpray.report.findings import ABOVE_ZERO_SHOT, judged
-from fpray.report.hypervolumes import hypervolumes
+from fpray.report.hypervolumes import hypervolumes, reference_point_of
 from fpray.report.leftout import left_out
-from fpray.report.outcomes import Outcomes, estimated, ood_mean, outcomes
+from fpray.report.outcomes import estimated, ood_mean
 from fpray.report.pareto import Configuration
-from fpray.report.picks import rules_line
-from fpray.report.views import view
-from fpray.results import Results
-from fpray.search import studies
+from fpray.report.picks import pick, rules_line
+from fpray.report.views import MethodView, view
 from fpray.statistics import Accuracies, Estimate
+
+Draws = Mapping[int, Measured]
 
 
 def shown(estimate: Estimate | None) -> str:
     return "-" if estimate is None else f"{estimate.value:.1f} ± {estimate.half_width():.1f}"
 
 
-def tables(results: Results) -> Iterator[str]:
+def by_method(configurations: Mapping[str, Configuration]) -> dict[str, list[Configuration]]:
+    found: dict[str, list[Configuration]] = {}
+    for own in configurations.values():
+        found.setdefault(own.method, []).append(own)
+    return found
+
+
+def tables(evidence: Evidence) -> Iterator[str]:
     """The tables' lines."""
-    report = results.report
-    configurations = {point.name: point for point in report.points}
-    folder = SweepFolder(UPath(results.folder))
-    draws = outcomes(results.records, studies(results.sweep), folder.records)
-    yield from picks(report.methods, draws, report.objectives)
+    configurations, draws = evidence.means(), evidence.measured()
+    yield from picks(evidence, configurations, draws)
     yield ""
-    yield from compared(configurations, draws, report.reference_point)
+    yield from compared(configurations, draws)
     yield ""
-    yield from findings(configurations, draws, results.sweep.report.margin)
+    yield from findings(configurations, draws, evidence.margin)
 
 
-def picks(
-    methods: tuple[fpray.report.MethodReport, ...], draws: Mapping[int, Outcomes], objectives: tuple[str, ...]
-) -> Iterator[str]:
-    """A line for each method and rule: every domain's test accuracy."""
-    (first, *_) = draws.values()
-    tests = [split for split in first.correct if split.endswith("/test")]
+def picks(evidence: Evidence, configurations: Mapping[str, Configuration], draws: Draws) -> Iterator[str]:
+    """A line for each method and configuration picked: every domain's test accuracy."""
+    tests = [split for split in evidence.images if split.endswith("/test")]
     domains = [split.removesuffix("/test").removeprefix("ood/") for split in tests[1:]]
     yield f"| method | picked by | trial | ID | OOD | {' | '.join(domains)} |"
     yield f"|{'---|' * (5 + len(domains))}"
@@ -60,18 +63,21 @@ def picks(
         return {f"{name} {key}": float(own[row]) for key, own in columns.items() for row, name in enumerate(names)}
 
     known = estimated(draws, numbers)
-    for method in methods:
-        for picked, by in method.picked():
-            cells = [shown(known[f"{picked.name} {key}"]) for key in (tests[0], "ood", *tests[1:])]
-            yield f"| {method.name} | {', '.join(by)} | {picked.name} | {' | '.join(cells)} |"
+    for method, own in by_method(configurations).items():
+        picked: dict[str, list[str]] = {}
+        for rule in evidence.rules:
+            if (one := pick(own, rule)) is not None:
+                picked.setdefault(one.name, []).append(rule)
+        for name, by in picked.items():
+            cells = [shown(known[f"{name} {key}"]) for key in (tests[0], "ood", *tests[1:])]
+            yield f"| {method} | {', '.join(by)} | {name} | {' | '.join(cells)} |"
     yield ""
-    yield rules_line(dict.fromkeys(rule for method in methods for rule in method.picks), objectives)
+    yield rules_line(evidence.rules, evidence.objectives)
 
 
-def compared(
-    configurations: Mapping[str, Configuration], draws: Mapping[int, Outcomes], reference_point: tuple[float, float]
-) -> Iterator[str]:
+def compared(configurations: Mapping[str, Configuration], draws: Draws) -> Iterator[str]:
     """By method: OOD accuracy at fixed ID accuracies, hypervolumes, and what the other domains choose."""
+    reference_point = reference_point_of({m: MethodView.of(own) for m, own in by_method(configurations).items()})
 
     def numbers(names: tuple[str, ...], accuracies: Accuracies) -> Mapping[str, float]:
         views = view(configurations, names, accuracies)
@@ -89,7 +95,7 @@ def compared(
     heads += ["hypervolume, equal trainings", "equal points", "OOD, each domain chosen on the others"]
     yield f"| method | {' | '.join(heads)} |"
     yield f"|{'---|' * (1 + len(heads))}"
-    for name in dict.fromkeys(c.method for c in configurations.values()):
+    for name in by_method(configurations):
         keys = [*(f"+{more:g}" for more in ABOVE_ZERO_SHOT), "trainings", "points", "left out"]
         yield f"| {name} | {' | '.join(shown(known.get(f'{name} {key}')) for key in keys)} |"
     yield ""
@@ -97,9 +103,7 @@ def compared(
     yield f"Hypervolumes are over ({r_id:.1f}, {r_ood:.1f}): zero-shot's ID accuracy and the lowest OOD of any front."
 
 
-def findings(
-    configurations: Mapping[str, Configuration], draws: Mapping[int, Outcomes], margin: float
-) -> Iterator[str]:
+def findings(configurations: Mapping[str, Configuration], draws: Draws, margin: float) -> Iterator[str]:
     found = judged(configurations, draws, margin)
     yield "| finding | verdict |\n|---|---|"
     for finding in found:
@@ -109,10 +113,24 @@ def findings(
         yield f"| {claim.claim.text} | {shown(claim.estimate)} | {claim.p:.3f} | {claim.verdict} |"
 
 
+def read_evidence(name: str) -> Evidence:
+    """What is kept in a file, or what a sweep says."""
+    return (
+        Evidence.model_validate_json(Path(name).read_text())
+        if name.endswith(".json")
+        else evidence_of(fpray.load(name))
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", help="the sweep's name or folder")
-    print("\n".join(tables(fpray.load(parser.parse_args().name))))
+    parser.add_argument("names", nargs="+", help="sweeps, by name or folder, or files that --keep wrote")
+    parser.add_argument("--keep", type=Path, help="the file to write what it is computed from to")
+    arguments = parser.parse_args()
+    evidence = reduce(Evidence.and_of, map(read_evidence, arguments.names))
+    if arguments.keep is not None:
+        arguments.keep.write_text(evidence.model_dump_json(indent=1) + "\n")
+    print("\n".join(tables(evidence)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from fpray import __version__
 from fpray.arguments import OVERRIDES
 from fpray.cache import cache
 from fpray.check import check
+from fpray.export.commands import export, predict
 from fpray.init import init
 from fpray.results import delete, list_, optuna, show, status, stop
 from fpray.schema import schema
@@ -41,6 +42,8 @@ app.command()(show)
 app.command()(stop)
 app.command()(optuna)
 app.command()(delete)
+app.command()(export)
+app.command()(predict)
 app.command()(init)
 app.command()(schema)
 app.command()(cache)

@@ -10,7 +10,7 @@ all that is found; `fingerprints` tell this data from others. `recognise` tells 
 from fpray.data.base import DataOptions, Dataset, LabelledImages, Split, UnreadableImageError
 from fpray.data.check import problems, quick_check, show_check
 from fpray.data.crops import PIXELS, Crop
-from fpray.data.encoded import ImageFiles
+from fpray.data.encoded import SUFFIXES, ImageFiles, decode
 from fpray.data.fingerprint import Fingerprint, differences, fingerprints, fingerprints_of_draws, split_and_seed
 from fpray.data.folders import Templates
 from fpray.data.layouts import DATASETS, open_dataset
@@ -20,6 +20,8 @@ from fpray.data.recognition import Recognised, recognise
 from fpray.data.retention import retained
 
 __all__ = [
+    "SUFFIXES",
+    "decode",
     "DATASETS",
     "PIXELS",
     "Batch",

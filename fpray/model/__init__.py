@@ -17,8 +17,8 @@ from fpray.model.names import LOCAL, SHIPPED, Model, require_model
 
 if TYPE_CHECKING:
     from fpray.model.attention import pack, unpack
-    from fpray.model.classifier import Classifier, averaged, interpolate, load_weights, weights_of
-    from fpray.model.clip import LoadedClip, switch_on_checkpointing
+    from fpray.model.classifier import Classifier, averaged, interpolate, load_weights, metadata_of, weights_of
+    from fpray.model.clip import LoadedClip, open_clip_config, save_tokenizer, switch_on_checkpointing
     from fpray.model.known import computed_by, device_name
     from fpray.model.opening import open_model
     from fpray.model.reference import Reference, load_reference
@@ -27,8 +27,10 @@ __getattr__ = attach(
     __name__,
     {
         **dict.fromkeys(("pack", "unpack"), "attention"),
-        **dict.fromkeys(("Classifier", "averaged", "interpolate", "load_weights", "weights_of"), "classifier"),
-        **dict.fromkeys(("LoadedClip", "switch_on_checkpointing"), "clip"),
+        **dict.fromkeys(
+            ("Classifier", "averaged", "interpolate", "load_weights", "metadata_of", "weights_of"), "classifier"
+        ),
+        **dict.fromkeys(("LoadedClip", "open_clip_config", "save_tokenizer", "switch_on_checkpointing"), "clip"),
         **dict.fromkeys(("computed_by", "device_name"), "known"),
         "open_model": "opening",
         **dict.fromkeys(("Reference", "load_reference"), "reference"),
@@ -48,9 +50,12 @@ __all__ = [
     "interpolate",
     "load_reference",
     "load_weights",
+    "metadata_of",
+    "open_clip_config",
     "open_model",
     "pack",
     "require_model",
+    "save_tokenizer",
     "switch_on_checkpointing",
     "unpack",
     "weights_of",

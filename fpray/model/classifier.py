@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fpray.model.clip import LoadedClip
+from fpray.model.names import Model
 
 
 class Classifier(nn.Module):
@@ -66,6 +68,17 @@ def weights_of(classifier: Classifier) -> dict[str, Tensor]:
     encoder = {f"visual.{key}": value for key, value in classifier.encoder.state_dict().items()}
     head = {f"head.{key}": value for key, value in classifier.head.state_dict().items()}
     return {key: value.detach().cpu().contiguous() for key, value in (encoder | head).items()}
+
+
+def metadata_of(model: Model, classes: Sequence[str]) -> dict[str, str]:
+    """What a safetensors file with such weights says of itself: text by key, as that format has it."""
+    return {
+        "format": "pt",
+        "fpray.model": model.name,
+        "fpray.pretrained": model.pretrained or "",
+        "fpray.classes": json.dumps(list(classes), ensure_ascii=False),
+        "fpray.head": "logits = weight @ f + bias, f the image tower's L2-normalised feature",
+    }
 
 
 @torch.no_grad()

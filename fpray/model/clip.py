@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, cast
 
 import open_clip
 import torch
+from open_clip.tokenizer import HFTokenizer
 from torch import Tensor, nn
 
 from fpray.model.names import SHIPPED
@@ -83,9 +85,7 @@ def load_clip(name: str, pretrained: str | None, device: torch.device) -> Loaded
     Raises:
         Exception: of many kinds, from open_clip; `fpray.model.opening.open_model` turns them into a `UserError`.
     """
-    source, weights = name, pretrained
-    if name in SHIPPED:
-        source, weights = f"local-dir:{files('fpray') / 'drawnet' / 'weights' / SHIPPED[name]}", None
+    source, weights = _source(name), pretrained
     tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained is not None else {}
     clip, augment, preprocess = open_clip.create_model_and_transforms(
         source,
@@ -101,3 +101,22 @@ def load_clip(name: str, pretrained: str | None, device: torch.device) -> Loaded
     return LoadedClip(
         name, clip.eval().requires_grad_(False), tokenizer, transform_of(augment), transform_of(preprocess)
     )
+
+
+def open_clip_config(loaded: LoadedClip, pretrained: str | None) -> dict[str, Any]:
+    """What an `open_clip_config.json` says of a loaded model: its architecture, and what becomes of an image before."""
+    architecture = open_clip.get_model_config(_source(loaded.name))
+    if pretrained is not None and open_clip.get_pretrained_cfg(loaded.name, pretrained).get("quick_gelu"):
+        architecture = architecture | {"quick_gelu": True}
+    return {"model_cfg": architecture, "preprocess_cfg": dict(cast(Any, loaded.visual).preprocess_cfg)}
+
+
+def save_tokenizer(loaded: LoadedClip, folder: Path) -> None:
+    """Write a model's tokenizer, where it is one of the Hugging Face Hub's; open_clip brings its own."""
+    if isinstance(loaded.tokenizer, HFTokenizer):
+        loaded.tokenizer.save_pretrained(folder)
+
+
+def _source(name: str) -> str:
+    """The name by which open_clip finds a model."""
+    return f"local-dir:{files('fpray') / 'drawnet' / 'weights' / SHIPPED[name]}" if name in SHIPPED else name

@@ -160,10 +160,18 @@ class RecordStore:
             for part in Path(folder.path).rglob("*.part"):
                 part.unlink(missing_ok=True)
 
-    def write_weights(self, trial_id: str, weights: Mapping[str, Tensor]) -> None:
+    def write_weights(
+        self, trial_id: str, weights: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Keep what a trial left.
+
+        Args:
+            metadata: what the file says of itself, see `metadata_of`.
+        """
         from safetensors.torch import save_file  # late: records are read without torch
 
-        self.put(self.trial_folder(trial_id) / "weights.safetensors", partial(save_file, dict(weights)))
+        write = partial(save_file, dict(weights), metadata=dict(metadata or {}))
+        self.put(self.trial_folder(trial_id) / "weights.safetensors", write)
 
     def read_weights(self, trial_id: str) -> dict[str, Tensor]:
         """A finished trial's weights.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fpray.report.figures import png
     from fpray.report.files import write_report
     from fpray.report.measures import measures_of
+    from fpray.report.outcomes import Outcomes, estimated, ood_mean
     from fpray.report.pareto import Configuration
     from fpray.report.picks import pick, rules_line
     from fpray.report.published import remarks_on
@@ -29,6 +30,7 @@ __getattr__ = attach(
         "curve_front": "curves",
         "png": "figures",
         "write_report": "files",
+        **dict.fromkeys(("Outcomes", "estimated", "ood_mean"), "outcomes"),
         "Configuration": "pareto",
         "measures_of": "measures",
         "pick": "picks",
@@ -47,11 +49,14 @@ __all__ = [
     "Averaged",
     "Configuration",
     "MethodReport",
+    "Outcomes",
     "Report",
     "curve_front",
     "describe",
+    "estimated",
     "make_report",
     "measures_of",
+    "ood_mean",
     "pick",
     "png",
     "remarks_on",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,17 @@ def _of_draw(groups: Sequence[Sequence[Record]], store: RecordStore) -> Outcomes
     )
 
 
+class Drawn(Protocol):
+    """What is known of configurations on one draw; more than their accuracies where it is the only one."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def accuracies(self) -> Accuracies: ...
+
+
 def estimated(
-    outcomes: Mapping[int, Outcomes], numbers: Callable[[tuple[str, ...], Accuracies], Mapping[str, float]]
+    outcomes: Mapping[int, Drawn], numbers: Callable[[tuple[str, ...], Accuracies], Mapping[str, float]]
 ) -> dict[str, Estimate]:
     """Numbers with their uncertainty: over the draws of the data, or where there is one, over its seeds and images.
 
@@ -63,9 +73,14 @@ def estimated(
 
     Returns:
         Those that are known on two draws or more, or on the only one.
+
+    Raises:
+        TypeError: if the only draw's are no `Outcomes`.
     """
     if len(outcomes) == 1:
         (only,) = outcomes.values()
+        if not isinstance(only, Outcomes):
+            raise TypeError("one draw's uncertainty comes from its images, and only accuracies are known")
         found = by_resampling(lambda accuracies: numbers(only.names, accuracies), only.correct)
         return {name: estimate for name, estimate in found.items() if math.isfinite(estimate.value)}
     by_draw = [numbers(own.names, own.accuracies()) for own in outcomes.values()]

@@ -12,7 +12,7 @@ from fpray.lazily import attach
 
 if TYPE_CHECKING:
     from fpray.results.commands import delete, list_, optuna, show, status, stop
-    from fpray.results.finding import find
+    from fpray.results.finding import find, find_trial
     from fpray.results.results import Results, load, run
     from fpray.results.status import Status, status_of
 
@@ -26,6 +26,7 @@ __getattr__ = attach(
         "status": "commands",
         "stop": "commands",
         "find": "finding",
+        "find_trial": "finding",
         "Results": "results",
         "load": "results",
         "run": "results",
@@ -39,6 +40,7 @@ __all__ = [
     "Status",
     "delete",
     "find",
+    "find_trial",
     "list_",
     "load",
     "optuna",

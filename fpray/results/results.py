@@ -76,9 +76,9 @@ class Results:
         """
         return list(self._method(method).front)
 
-    def best(self, method: str, rule: str = "knee") -> Configuration:
-        """The configuration of a method that a rule picks: `id_val`, `ood_val`, `knee`, `min_id=80` or `oracle`, see
-        `report.rules` of the sweep file.
+    def best(self, method: str | None = None, rule: str = "knee") -> Configuration:
+        """The configuration of a method, or of all, that a rule picks: `id_val`, `ood_val`, `knee`, `min_id=80` or
+        `oracle`, see `report.rules` of the sweep file.
 
         Raises:
             UserError: if the sweep has no such method or rule, or no configuration of the method will do.
@@ -87,12 +87,14 @@ class Results:
             checked_rule(rule)
         except ValueError as error:
             raise UserError(str(error)) from None
-        found = self._method(method)
-        own = [c for c in self.report.points if (c.method, c.model) == (found.method, found.model)]
+        own = list(self.report.points)
+        if method is not None:
+            found = self._method(method)
+            own = [c for c in own if (c.method, c.model) == (found.method, found.model)]
         picked = pick(own, rule)
         if picked is None:
-            lacking = f"{words_of(rule)}" if own else "finished"
-            raise UserError(f"no configuration of '{method}' has {lacking}")
+            of = f" of '{method}'" if method else ""
+            raise UserError(f"no configuration{of} has {words_of(rule) if own else 'finished'}")
         return picked
 
     def export_studies(self, storage: str) -> list[str]:

@@ -12,7 +12,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -22,9 +21,9 @@ from upath import UPath
 from fpray.config import Sweep
 from fpray.records import Record
 from fpray.report import Report
-from fpray.storage import is_local
 from fpray.tracking import points
 from fpray.tracking.database import prepare_database
+from fpray.tracking.experiment import artifacts_beside, found_or_made
 from fpray.tracking.names import EarlierNames, Names
 from fpray.tracking.parent import NOTE_TAG, log_file, log_parent, log_training_data
 from fpray.tracking.rejected import RejectedError
@@ -67,10 +66,10 @@ class Runs:
             on_write: called after each write that the server has taken.
         """
         self._sweep, self._folder, self._identity, self._on_write = sweep, folder, identity, on_write
-        self._artifacts = Path(folder.parent.path, "mlartifacts") if _is_beside(uri, folder) else None
-        prepare_database(uri, self._artifacts)
+        artifacts = artifacts_beside(uri, folder.parent)
+        prepare_database(uri, artifacts)
         self._client = MlflowClient(uri)
-        self.experiment, shared = self._find_experiment()
+        self.experiment, shared = found_or_made(self._client, sweep, artifacts)
         self._read()
         self._names = EarlierNames() if self._parent.tags.get(points.NAMES_TAG) is None else Names()
         if shared != (wanted := view(self._names)):
@@ -157,20 +156,6 @@ class Runs:
         self._client.delete_run(run.id)
         del self._trials[record.trial.id]
         return None
-
-    def _find_experiment(self) -> tuple[str, str | None]:
-        """The id and the shared view of the sweep's experiment, which is created if there is none.
-
-        Artifacts of a local sqlite file lie beside it.
-        """
-        name = (self._sweep.tracking.experiment if self._sweep.tracking else None) or self._sweep.name
-        experiment = self._client.get_experiment_by_name(name)
-        if experiment is not None:
-            return experiment.experiment_id, experiment.tags.get(VIEW_TAG)
-        location = None if self._artifacts is None else self._artifacts.as_uri()
-        made = self._client.create_experiment(name, artifact_location=location)
-        self._on_write()
-        return made, None
 
     def _read(self) -> None:
         """Read the sweep's runs from the server; create the parent if there is none."""
@@ -278,11 +263,6 @@ class Runs:
             run.ended = ended
         run.status = status
         self._on_write()
-
-
-def _is_beside(uri: str, folder: UPath) -> bool:
-    """Whether the runs are in the sqlite file beside a sweep's folder, so that their artifacts belong there, too."""
-    return is_local(folder) and uri.startswith("sqlite:")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import torch
 from fpray.config import Train, TrialSettings
 from fpray.data import DataOptions, open_dataset
 from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
-from fpray.model import Classifier, Model, Reference, load_reference, switch_on_checkpointing, weights_of
+from fpray.model import Classifier, Model, Reference, load_reference, metadata_of, switch_on_checkpointing, weights_of
 from fpray.records import (
     AttemptStore,
     Cost,
@@ -109,7 +109,8 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
         curve = curve_of(classifier, settings.train.alphas, predictions, reference, runtime, settings.train.autocast)
     unreadable = _unreadable(reference, runtime)
     if runtime.is_main:
-        store.write_weights(record.trial.id, weights_of(classifier))
+        metadata = metadata_of(record.trial.model or Model(), reference.dataset.classes)
+        store.write_weights(record.trial.id, weights_of(classifier), metadata)
         store.write_images(record.trial.id, {split: own.images for split, own in predictions.items()})
         store.write(
             record.finished(

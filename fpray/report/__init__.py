@@ -1,10 +1,11 @@
 """The report: what a sweep found, derived from its records.
 
 `make_report` finds each method's Pareto front, its hypervolume, and the picks of each rule; `table` shows them on the
-terminal and `table_html` in a notebook, `write_report` writes them as JSON, as a page and as a picture (`png`).
+terminal and `table_html` in a notebook. `content_of` computes all that the page shows, `as_html` makes the page, and
+`write_report` writes it beside pictures (`png`), JSON and CSV.
 Validation images decide what is on a front and what is picked; test accuracies are only reported.
 
-Names are imported when they are first asked for: only the figures need plotly and matplotlib.
+Names are imported when they are first asked for: only the pictures need matplotlib.
 """
 
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from fpray.report.files import write_report
     from fpray.report.measures import measures_of
     from fpray.report.outcomes import Outcomes, estimated, ood_mean
+    from fpray.report.page import Content, as_html, content_of
     from fpray.report.pareto import Configuration
     from fpray.report.picks import pick, rules_line
     from fpray.report.published import remarks_on
@@ -31,6 +33,7 @@ __getattr__ = attach(
         "png": "figures",
         "write_report": "files",
         **dict.fromkeys(("Outcomes", "estimated", "ood_mean"), "outcomes"),
+        **dict.fromkeys(("Content", "as_html", "content_of"), "page"),
         "Configuration": "pareto",
         "measures_of": "measures",
         "pick": "picks",
@@ -48,9 +51,12 @@ __getattr__ = attach(
 __all__ = [
     "Averaged",
     "Configuration",
+    "Content",
     "MethodReport",
     "Outcomes",
     "Report",
+    "as_html",
+    "content_of",
     "curve_front",
     "describe",
     "estimated",

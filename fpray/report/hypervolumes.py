@@ -60,18 +60,28 @@ def hypervolumes(views: Views, reference_point: tuple[float, float]) -> Hypervol
     )
 
 
+def at_trainings(own: MethodView, reference_point: tuple[float, float]) -> tuple[float, ...]:
+    """A method's hypervolume with one training, with two, and so on to all that it has."""
+    by_training = list(_rows_by_training(own).values())
+    return tuple(
+        mean_over_subsets(lambda g: _of_groups(own, g, reference_point), by_training, size)
+        for size in range(1, len(by_training) + 1)
+    )
+
+
+def _of_groups(own: MethodView, groups: list[list[int]], reference_point: tuple[float, float]) -> float:
+    return hypervolume(own.front([row for group in groups for row in group]), reference_point)
+
+
 def _hypervolume(own: MethodView, trainings: int, points: int, reference_point: tuple[float, float]) -> Hypervolume:
-    def of_rows(rows: list[int]) -> float:
-        return hypervolume(own.front(rows), reference_point)
+    def value(groups: list[list[int]]) -> float:
+        return _of_groups(own, groups, reference_point)
 
-    def of_groups(groups: list[list[int]]) -> float:
-        return of_rows([row for group in groups for row in group])
-
-    every = list(range(len(own.names)))
+    each = [[row] for row in range(len(own.names))]
     by_training = list(_rows_by_training(own).values())
     return Hypervolume(
-        at_trainings=mean_over_subsets(of_groups, by_training, trainings) if by_training else of_rows(every),
-        at_points=mean_over_subsets(of_rows, every, points),
+        at_trainings=mean_over_subsets(value, by_training, trainings) if by_training else value(each),
+        at_points=mean_over_subsets(value, each, points),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +24,11 @@ class Outcomes:
     """The configurations, in the order of rows."""
     correct: Mapping[str, NDArray[np.bool_]]
     """Whether each image was classified rightly, of each validation and test split: [rows, seeds, images]."""
+
+    def only(self, names: Collection[str]) -> Outcomes:
+        """The outcomes of some of the configurations."""
+        rows = [row for row, name in enumerate(self.names) if name in names]
+        return Outcomes(tuple(self.names[row] for row in rows), {s: own[rows] for s, own in self.correct.items()})
 
     def accuracies(self) -> Accuracies:
         """The mean accuracy over the seeds, in per cent: [rows] of each split."""
@@ -82,7 +87,7 @@ def estimated(
         if not isinstance(only, Outcomes):
             raise TypeError("one draw's uncertainty comes from its images, and only accuracies are known")
         found = by_resampling(lambda accuracies: numbers(only.names, accuracies), only.correct)
-        return {name: estimate for name, estimate in found.items() if math.isfinite(estimate.value)}
+        return {name: e for name, e in found.items() if math.isfinite(e.value) and math.isfinite(e.error)}
     by_draw = [numbers(own.names, own.accuracies()) for own in outcomes.values()]
     told = {name: [values[name] for values in by_draw if math.isfinite(values[name])] for name in by_draw[0]}
     return {name: over_draws(values) for name, values in told.items() if len(values) > 1}

@@ -114,7 +114,9 @@ def make_report(
 def _with_hypervolumes(report: Report, reference_point: tuple[float, float] | None) -> Report:
     own = {m.name: [c for c in report.points if (c.method, c.model) == (m.method, m.model)] for m in report.methods}
     views = {name: MethodView.of(found) for name, found in own.items() if found}
-    known = hypervolumes(views, reference_point_of(views) if reference_point is None else reference_point)
+    # (0, 0) was the default of an earlier fpray, over which a hypervolume says nothing.
+    given = reference_point if reference_point != (0.0, 0.0) else None
+    known = hypervolumes(views, given or reference_point_of(views))
     methods = [
         m.model_copy(update={"hypervolume": h.at_trainings, "hypervolume_at_points": h.at_points})
         if (h := known.of.get(m.name))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fpray.lazily import attach
 
 if TYPE_CHECKING:
-    from fpray.results.commands import delete, list_, optuna, show, status, stop
+    from fpray.results.commands import delete, list_, optuna, report, show, status, stop
     from fpray.results.finding import find, find_trial
     from fpray.results.results import Results, load, run
     from fpray.results.status import Status, status_of
@@ -22,6 +22,7 @@ __getattr__ = attach(
         "delete": "commands",
         "list_": "commands",
         "optuna": "commands",
+        "report": "commands",
         "show": "commands",
         "status": "commands",
         "stop": "commands",
@@ -44,6 +45,7 @@ __all__ = [
     "list_",
     "load",
     "optuna",
+    "report",
     "run",
     "show",
     "status",

@@ -1,8 +1,9 @@
-"""The commands on sweeps that are there: `status`, `list`, `show`, `stop` and `delete`, from any terminal."""
+"""The commands on sweeps that are there: `status`, `list`, `show`, `report`, `stop` and `delete`, from any terminal."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -61,6 +62,20 @@ def optuna(
 
         results = load(name)
         print("\n".join(results.export_studies(storage)))
+
+
+def report(
+    name: Named, to: Annotated[Path | None, typer.Option(help="The file to write; by itself NAME.html here.")] = None
+) -> None:
+    """Write the report's page: which method, the picture, the tables, in one file that needs no network."""
+    with told_in_a_sentence():
+        from fpray.report import as_html
+        from fpray.results.results import load
+
+        results = load(name)
+        file = to or Path(f"{results.sweep.name}.html")
+        file.write_text(as_html(results.content), encoding="utf-8")
+        print(file)
 
 
 def stop(name: Named) -> None:

@@ -9,11 +9,23 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fpray.config import Sweep, check_sweep, checked_rule, default_file, parse, read_content, words_of
+from fpray.config import Sweep, check_sweep, checked_rule, default_file, dump_sweep, parse, read_content, words_of
 from fpray.errors import UserError, did_you_mean
 from fpray.methods import METHODS
 from fpray.records import Record, SweepFolder, column_of
-from fpray.report import Configuration, MethodReport, Report, make_report, measures_of, pick, png, table_html
+from fpray.redaction import hidden
+from fpray.report import (
+    Configuration,
+    Content,
+    MethodReport,
+    Report,
+    content_of,
+    make_report,
+    measures_of,
+    pick,
+    png,
+    table_html,
+)
 from fpray.results.finding import find
 from fpray.search import Schedule, export_studies
 from fpray.storage import open_storage, read_whole
@@ -38,6 +50,13 @@ class Results:
         """Each method's front and picks."""
         wanted = Schedule(self.sweep, self.records).wanted()
         return make_report(self.sweep, wanted, self.points, SweepFolder(self.folder).records)
+
+    @cached_property
+    def content(self) -> Content:
+        """All numbers of the report's page."""
+        wanted = Schedule(self.sweep, self.records).wanted()
+        store = SweepFolder(self.folder).records
+        return content_of(self.sweep, self.report, wanted, store, hidden(dump_sweep(self.sweep)))
 
     def frame(self) -> DataFrame:
         """A row for each trial: what it is, its hyperparameters (`full.lr`), accuracies in per cent (`test/ood`), its

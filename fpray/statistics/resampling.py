@@ -58,7 +58,8 @@ def by_resampling(
 def _spread(statistic: Callable[[Accuracies], Mapping[str, float]], resamples: list[Accuracies]) -> dict[str, float]:
     """The variance of each number over resamples."""
     computed = [statistic(accuracies) for accuracies in resamples]
-    return {name: float(np.nanvar([values[name] for values in computed], ddof=1)) for name in computed[0]}
+    known = {name: [own[name] for own in computed if math.isfinite(own[name])] for name in computed[0]}
+    return {name: float(np.var(values, ddof=1)) if len(values) > 1 else math.nan for name, values in known.items()}
 
 
 def _resampled_images(

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fpray.config import Sweep
+from fpray.config import Sweep, dump_sweep
 from fpray.console import first_of
 from fpray.errors import UserError
 from fpray.records import Hold, LostHoldError, Record, SweepFolder, held, remember
 from fpray.redaction import hidden
-from fpray.report import make_report, remarks_on, table, write_report
+from fpray.report import content_of, make_report, remarks_on, table, write_report
 from fpray.search import Schedule
 from fpray.storage import StorageError, is_local, open_storage
 from fpray.sweep.beginning import Begun, begin
@@ -229,7 +229,8 @@ class _Run:
         """Report on the sweep, whose trials have all ended; returns the exit code."""
         records, of_points = self.schedule.wanted(), points.wanted()
         report = make_report(self.sweep, records, of_points, self.folder.records)
-        files = write_report(report, self.folder.report)
+        content = content_of(self.sweep, report, records, self.folder.records, hidden(dump_sweep(self.sweep)))
+        files = write_report(report, content, self.folder.report)
         events.console.print(table(report))
         for line in unreadable_lines(records):
             events.say(f"warning: {line}")

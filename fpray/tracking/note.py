@@ -35,7 +35,10 @@ def note(
     ]
     if picture is not None:
         lines += ["", f"![ID against OOD test accuracy, each method's front]({picture})"]
-        lines += ["", f"The figure to point at (`fronts.html`) and all numbers (`report.json`): [files]({files})."]
+        lines += [
+            "",
+            f"The page to decide by (`report.html`) and all numbers (`numbers.json`, `trials.csv`): [files]({files}).",
+        ]
     return "\n".join([*lines, "", f"Records and report: `{folder}`"])
 
 

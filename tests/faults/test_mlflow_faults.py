@@ -110,9 +110,9 @@ def tracker_of(sweep: Sweep, folder: Path, uri: str) -> Tracker:
 
 
 def files_in(folder: Path) -> list[UPath]:
-    for name in ("report.json", "fronts.html"):
+    for name in ("report.json", "report.html"):
         (folder / name).write_text(name)
-    return [UPath(folder / "report.json"), UPath(folder / "fronts.html")]
+    return [UPath(folder / "report.json"), UPath(folder / "report.html")]
 
 
 def assert_complete(uri: str, name: str, records: list[Record], files: set[str]) -> None:
@@ -182,7 +182,7 @@ def test_a_server_absent_at_the_start_and_killed_in_the_middle(server: Server, t
     assert process.returncode == 0, out
     assert f"MLflow: {server.uri}" in out
     server.wait()
-    assert_complete(server.uri, "absent", store.read_all(), {"fronts.html", "fronts.png", "report.json"})
+    assert_complete(server.uri, "absent", store.read_all(), {"report.html", "fronts.png", "report.json"})
 
 
 @pytest.mark.usefixtures("quick")
@@ -205,7 +205,7 @@ def test_the_first_answers_to_every_kind_of_call(
     assert {"POST experiments/create", "POST runs/create", "POST runs/log-batch", "POST runs/update"} <= seen.keys()
     # What came through though its answer was lost is not asked for again: no run was made to be deleted.
     assert seen["POST runs/create"] == (4 if fate == LOST else 4 + 2)
-    assert_complete(proxy.mlflow.uri, sweep.name, records, {"report.json", "fronts.html"})
+    assert_complete(proxy.mlflow.uri, sweep.name, records, {"report.json", "report.html"})
 
 
 @pytest.mark.usefixtures("quick")
@@ -240,7 +240,7 @@ def test_a_run_made_after_its_request_was_given_up(
     # A parent, three trials, and the one too many.
     assert wait_for(lambda: len(client.search_runs([experiment])) == 5)
     assert tracker.close(make_report(sweep, records), files_in(tmp_path)) is None
-    assert_complete(proxy.mlflow.uri, sweep.name, records, {"report.json", "fronts.html"})
+    assert_complete(proxy.mlflow.uri, sweep.name, records, {"report.json", "report.html"})
 
 
 def test_a_slow_server_holds_up_nobody_and_gets_everything(
@@ -264,7 +264,7 @@ def test_a_slow_server_holds_up_nobody_and_gets_everything(
     queued.set()
     assert tracker.close(make_report(sweep, records), files_in(tmp_path)) is None
     assert slow
-    assert_complete(proxy.mlflow.uri, sweep.name, records, {"report.json", "fronts.html"})
+    assert_complete(proxy.mlflow.uri, sweep.name, records, {"report.json", "report.html"})
     # A call for each of the four runs, for its data, for all that it has, and for its end; one more for the first of
     # the updates. Notes are written by the clock.
     others = {"POST runs/search", "POST runs/set-tag"}
@@ -308,7 +308,7 @@ def test_a_server_that_hangs_is_waited_for_with_a_word_and_not_for_ever(
     for record in records:
         tracker.update(record)
     assert tracker.close(report, files) is None
-    assert_complete(proxy.mlflow.uri, sweep.name, records, {"report.json", "fronts.html"})
+    assert_complete(proxy.mlflow.uri, sweep.name, records, {"report.json", "report.html"})
 
 
 @pytest.mark.usefixtures("quick")

@@ -137,7 +137,7 @@ def test_what_is_left_has_none_and_neither_has_mlflow(ran: Ran, sweep_file: Path
     ran.look(left)
     assert not ran.leaks
     names = {Path(path).name for path in ran.seen if path.startswith(str(left))}
-    assert {"mlflow.db", "log", "sweep.yaml", "record.json", "report.json", "fronts.html", "fronts.png"} <= names
+    assert {"mlflow.db", "log", "sweep.yaml", "record.json", "report.json", "report.html", "fronts.png"} <= names
     assert any(path.startswith(f"{left}/artifacts") for path in ran.seen)
     client = MlflowClient(yaml.safe_load(sweep_file.read_text())["tracking"]["uri"])
     runs = client.search_runs([client.get_experiment_by_name("small").experiment_id])

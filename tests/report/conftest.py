@@ -10,6 +10,9 @@ from fpray.config.file import check_sweep
 from fpray.model.names import Model
 from fpray.records.record import Count, Record
 from fpray.report.report import Report, make_report
+from tests.finished import finished, pictures
+
+__all__ = ["compared", "finished", "pictures", "report"]
 
 
 def results(id_right: int, ood_right: int) -> dict[str, Count]:

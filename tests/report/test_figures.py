@@ -1,26 +1,36 @@
-"""The figures: a page that stands alone, and a picture."""
+"""The figure as a picture, in each format."""
 
 from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
 
 from fpray.report import figures
 from fpray.report.report import Report
 
 
-def test_the_figures_tell_models_apart(compared: Report) -> None:
-    page = figures.html(compared)
-    for name in ("full-small", "full-large", "zero_shot-large"):
-        assert f'"name":"{name}"' in page
-    assert '"symbol":"circle"' in page
-    assert '"symbol":"square"' in page
-    assert figures.png(compared).startswith(b"\x89PNG")
-
-
-def test_the_page_needs_no_network_and_shows_hyperparameters(report: Report) -> None:
-    page = figures.html(report)
-    assert "full-001" in page
-    assert "lr=1e-05" in page
-    assert "<script src=" not in page
-
-
 def test_the_picture_is_a_png(report: Report) -> None:
     assert figures.png(report).startswith(b"\x89PNG")
+
+
+def test_a_papers_picture_is_as_wide_as_a_column_and_its_text_is_text(report: Report, compared: Report) -> None:
+    for shown, names in ((report, {"zero_shot", "full", "l2"}), (compared, {"full-small", "full-large"})):
+        root = ET.fromstring(figures.picture(shown, "svg"))
+        assert float(root.attrib["width"].removesuffix("pt")) / 72 == pytest.approx(3.35, abs=0.01)
+        texts = [element for element in root.iter() if element.tag.endswith("}text")]
+        assert names <= {"".join(text.itertext()).strip() for text in texts}
+        sizes = [float(size) for text in texts for size in re.findall(r"([\d.]+)px", text.attrib["style"])]
+        assert sizes and min(sizes) >= 6
+
+
+def test_the_same_report_gives_the_same_file(report: Report) -> None:
+    for kind in ("png", "svg", "pdf"):
+        assert figures.picture(report, kind) == figures.picture(report, kind)  # type: ignore[arg-type]
+    assert figures.picture(report, "pdf").startswith(b"%PDF")
+
+
+def test_methods_differ_in_more_than_colour() -> None:
+    looks = {(figures.MARKS[n % len(figures.MARKS)], str(figures.DASHES[n % len(figures.DASHES)])) for n in range(6)}
+    assert len(looks) == 6

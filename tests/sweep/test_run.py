@@ -22,6 +22,7 @@ from upath import UPath
 from fpray.methods import METHODS
 from fpray.records import Record, SweepFolder
 from fpray.sweep.__main__ import app
+from tests.report.test_files import FILES
 from tests.sweeps import records_in
 from tests.waiting import wait_for
 
@@ -115,7 +116,7 @@ def test_the_end_shows_the_methods_and_how_to_open_mlflow(whole: Whole) -> None:
 def test_the_report_is_there(whole: Whole) -> None:
     folder = whole.folder / "report"
     names = {path.name for path in folder.iterdir()}
-    assert names == {f"front-{name}.json" for name in METHODS} | {"fronts.html", "fronts.png", "report.json"}
+    assert names == {f"front-{name}.json" for name in METHODS} | FILES
     assert json.loads((folder / "front-full.json").read_text())["finished"] == 2
 
 
@@ -136,7 +137,7 @@ def test_mlflow_has_one_finished_run_a_trial_and_a_parent(whole: Whole) -> None:
     (parent,) = client.search_runs([experiment], "attributes.run_name = 'small'")
     assert {f"{name}/knee/test/{part}" for name in METHODS for part in ("id", "ood")} <= set(parent.data.metrics)
     artifacts = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
-    assert {"fronts.html", "fronts.png", "front-full.json"} <= artifacts
+    assert {"report.html", "fronts.png", "front-full.json"} <= artifacts
     (full,) = client.search_runs([experiment], "attributes.run_name = 'full-000'")
     assert {"val/id", "test/ood/sketch", "test/ood", "loss/cross_entropy"} <= set(full.data.metrics)
     assert {"method", "seed", "full.lr"} <= set(full.data.params)

@@ -1,0 +1,96 @@
+"""The answer in plain words: which method, for this data, by one named rule; or what would decide it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from fpray.config import MIN_ID, Sweep, labels_of, words_of
+from fpray.report.page.compared import Numbers
+from fpray.report.pareto import Configuration
+from fpray.report.report import Report
+from fpray.statistics import Estimate, holm, verdict
+
+OUT_OF_REACH = 100
+"""Times as many repeats as there are, above which no number of them is worth naming."""
+AIMS = {"id_val": "id", "knee": "mean"}
+"""What each rule wants to be high; the others OOD accuracy."""
+WORDS = {"id": "ID accuracy", "mean": "mean of ID and OOD accuracy", "ood": "OOD accuracy"}
+
+
+def answer(sweep: Sweep, report: Report, numbers: Numbers) -> tuple[str, ...]:
+    """Paragraphs: what the rule picks of all methods, how sure that is, and what would make it surer.
+
+    The rule is the file's first `min_id`, or else the knee.
+    """
+    rule = next((rule for rule in sweep.report.rules if rule.startswith(MIN_ID)), "knee")
+    picked = {m.name: own for m in report.methods if (own := m.picks.get(rule)) is not None}
+    if not picked:
+        return (f"Nothing to say yet: no trial has finished that the rule {rule} would pick.",)
+    aim = AIMS.get(rule, "ood")
+    first, *others = sorted(picked, key=lambda name: _validated(aim, picked[name]), reverse=True)
+    best = picked[first]
+    said = (
+        f"{first}: by the rule {rule} ({words_of(rule)} on validation images; it sees {labels_of(rule)} labels) it has "
+        f"the best configuration of all methods, {best.name}, with {_reached(best, numbers)}."
+    )
+    if not others:
+        return (said,)
+    known = numbers.differences((best.name, picked[name].name) for name in others)
+    differences = {name: known[key] for name in others if (key := f"{aim} {best.name} {picked[name].name}") in known}
+    return said, _how_sure(sweep, aim, differences)
+
+
+def _how_sure(sweep: Sweep, aim: str, differences: Mapping[str, Estimate]) -> str:
+    """Whether the best is above the others on the test images.
+
+    Args:
+        differences: how far, by the other methods' names; none where nothing is known of the images.
+    """
+    if not differences:
+        return "Whether that is more than chance can't be said: what each trial said of each image is not there."
+    corrected = holm([own.p for own in differences.values()])
+    verdicts = {
+        name: verdict(own, p, sweep.report.margin)
+        for (name, own), p in zip(differences.items(), corrected, strict=True)
+    }
+    unsure = [name for name, found in verdicts.items() if found != "seen"]
+    if not unsure:
+        nearest = min(differences, key=lambda name: differences[name].value)
+        return (
+            f"On the test images its {WORDS[aim]} is above every other method's; the nearest is {nearest}, "
+            f"{_shown(differences[nearest])} points below."
+        )
+    listed = ", ".join(f"{name} ({_shown(differences[name])} points)" for name in unsure)
+    said = f"Undecided: on the test images its {WORDS[aim]} is not surely above that of {listed}."
+    return f"{said} {_what_would_decide(sweep, [differences[name] for name in unsure])}"
+
+
+def _what_would_decide(sweep: Sweep, unsure: Sequence[Estimate]) -> str:
+    """As many more draws or images as would bring the intervals down to the differences."""
+    times = max((own.half_width() / max(abs(own.value), 1e-9)) ** 2 for own in unsure)
+    if times > OUT_OF_REACH:
+        return "They are too close for any number of repeats within reach: take what costs less."
+    draws = len(sweep.data.seeds)
+    if draws > 1:
+        return f"About {math.ceil(times * draws)} draws of the data (data.seeds) would decide it; there are {draws}."
+    return (
+        f"About {max(2, math.ceil(times))} times as many test images would decide it for these trials; several draws "
+        "(data.seeds: [0, 1, 2, 3, 4]) tell what holds for others, and more configurations whether each method was "
+        "searched enough."
+    )
+
+
+def _validated(aim: str, own: Configuration) -> float:
+    return {"id": own.val.id, "mean": own.val.id + own.val.ood, "ood": own.val.ood}[aim]
+
+
+def _reached(own: Configuration, numbers: Numbers) -> str:
+    halves = numbers.halves(own.name)
+    known = {"ID": (own.test.id, halves.get("id")), "OOD": (own.test.ood, halves.get("ood"))}
+    said = [f"{part} {v:.1f}{'' if half is None else f' ± {half:.1f}'} %" for part, (v, half) in known.items()]
+    return f"test {' and '.join(said)}"
+
+
+def _shown(estimate: Estimate) -> str:
+    return f"{estimate.value:.1f} ± {estimate.half_width():.1f}"

@@ -1,0 +1,146 @@
+"""The content of the page: every number on it, computed from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from fpray.config import Sweep
+from fpray.records import DamagedRecordError, Record, RecordStore
+from fpray.report.findings import judged
+from fpray.report.outcomes import Outcomes, outcomes
+from fpray.report.page.answer import answer
+from fpray.report.page.budget import Budget, budgets
+from fpray.report.page.compared import Comparison, EqualId, Numbers, comparisons
+from fpray.report.page.cost import Cost, costs, provenance
+from fpray.report.page.points import Point, points_of
+from fpray.report.picks import rules_line
+from fpray.report.report import Report
+from fpray.search import studies
+
+
+class Claim(BaseModel):
+    """A claim of a finding: its difference in points, its p-value corrected for all claims, and what it amounts to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    difference: float | None
+    half: float | None
+    p: float
+    verdict: str
+
+
+class Finding(BaseModel):
+    """A finding with its claims."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    verdict: str
+    claims: tuple[Claim, ...]
+
+
+class Content(BaseModel):
+    """All that the page shows. Accuracies are in per cent; `half` is half the width of a 95 % interval."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sweep: str
+    layout: str
+    answer: tuple[str, ...]
+    """Paragraphs of plain words."""
+    rules: str
+    """What each rule picks, and which labels it and the search saw."""
+    uncertain: str
+    """What the intervals hold."""
+    images: dict[str, int]
+    """Of each split."""
+    points: tuple[Point, ...]
+    comparisons: tuple[Comparison, ...]
+    equal_id: tuple[EqualId, ...]
+    reference_point: tuple[float, float]
+    trainings: int
+    findings: tuple[Finding, ...]
+    budgets: tuple[Budget, ...]
+    costs: tuple[Cost, ...]
+    provenance: dict[str, str]
+    sweep_file: str
+
+
+def content_of(
+    sweep: Sweep, report: Report, records: Sequence[Record], store: RecordStore | None, sweep_file: str
+) -> Content:
+    """Compute the page's content.
+
+    Args:
+        report: the sweep's.
+        records: of its trials.
+        store: has what each trial said of each image, from which intervals follow; None for a page without them.
+        sweep_file: the resolved sweep file.
+    """
+    draws = _outcomes(sweep, records, store)
+    numbers = Numbers(report, draws)
+    known = {record.trial.id: record for record in records}
+    first = next((record for record in records if record.status == "finished"), None)
+    return Content(
+        sweep=report.sweep,
+        layout=sweep.data.layout,
+        answer=answer(sweep, report, numbers),
+        rules=rules_line(sweep.report.rules, sweep.search.objectives),
+        uncertain=_uncertain(sweep, draws),
+        images={} if first is None else {split: count.total for split, count in first.results.items()},
+        points=points_of(report, known, numbers),
+        comparisons=comparisons(report, numbers, sweep.report.margin),
+        equal_id=numbers.equal_id(),
+        reference_point=report.reference_point,
+        trainings=report.trainings,
+        findings=_findings(report, draws, sweep.report.margin),
+        budgets=budgets(report, known),
+        costs=costs(report, records),
+        provenance=provenance(sweep, records),
+        sweep_file=sweep_file,
+    )
+
+
+def _outcomes(sweep: Sweep, records: Sequence[Record], store: RecordStore | None) -> Mapping[int, Outcomes]:
+    if store is None or sweep.model.compared:
+        return {}
+    try:
+        return outcomes(records, studies(sweep), store)
+    except (FileNotFoundError, DamagedRecordError):  # an earlier fpray's trials, which kept no images
+        return {}
+
+
+def _uncertain(sweep: Sweep, draws: Mapping[int, Outcomes]) -> str:
+    if not draws:
+        return "No intervals: what each trial said of each image is not there."
+    if len(draws) > 1:
+        return f"± is half the 95 % interval, Student's t over {len(draws)} draws of the data."
+    seeds = len(sweep.train.seeds)
+    of = f"{seeds} training seeds and the images" if seeds > 1 else "the images alone; other seeds differ too"
+    return f"± is half the 95 % interval, by a bootstrap over {of}."
+
+
+def _findings(report: Report, draws: Mapping[int, Outcomes], margin: float) -> tuple[Finding, ...]:
+    if not draws:
+        return ()
+    found = judged({point.name: point for point in report.points}, draws, margin)
+    return tuple(
+        Finding(
+            text=finding.text,
+            verdict=finding.verdict,
+            claims=tuple(
+                Claim(
+                    text=own.claim.text,
+                    difference=own.estimate.value if own.estimate.value == own.estimate.value else None,
+                    half=own.estimate.half_width() if own.estimate.value == own.estimate.value else None,
+                    p=own.p,
+                    verdict=own.verdict,
+                )
+                for own in finding.claims
+            ),
+        )
+        for finding in found
+    )

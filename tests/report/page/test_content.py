@@ -1,0 +1,132 @@
+"""The page's numbers, each against an independent computation from the records."""
+
+from __future__ import annotations
+
+import csv
+import io
+from math import hypot
+
+import numpy as np
+import pytest
+
+from fpray.records import RecordStore
+from fpray.report.page import trials_csv
+from fpray.results import Results
+
+
+def test_accuracies_are_the_records(finished: Results) -> None:
+    records = {record.trial.id: record for record in finished.records}
+    assert [point.name for point in finished.content.points] == [c.name for c in finished.report.points]
+    for point in finished.content.points:
+        record = records[point.name]
+        for part, own in (("val", point.val), ("test", point.test)):
+            assert set(own) == {"id", "ood/sketch"}
+            for split, value in own.items():
+                count = record.results[f"{split}/{part}"]
+                assert value == pytest.approx(100 * count.correct / count.total)
+        assert point.seconds == record.cost.seconds
+        assert point.distance == record.movement.relative_distance
+        assert point.cka == pytest.approx(record.movement.cka["ood/sketch/val"])
+        assert point.of_trials == ((record.results["id/test"].top1, record.results["ood/sketch/test"].top1),)
+        assert point.source == (record.trial.sources[0] if record.trial.sources else None)
+
+
+def test_intervals_are_those_of_shares(finished: Results) -> None:
+    for point in finished.content.points:
+        for split, half in point.half.items():
+            p = point.test["ood/sketch" if split == "ood" else split] / 100
+            total = finished.content.images["id/test" if split == "id" else "ood/sketch/test"]
+            assert half == pytest.approx(196 * (p * (1 - p) / total) ** 0.5, rel=0.25, abs=0.2)
+    assert {p.name for p in finished.content.points if p.half} >= {
+        own.name for method in finished.report.methods for own in method.picks.values()
+    }
+
+
+def test_differences_are_paired(finished: Results) -> None:
+    store = RecordStore(finished.folder)
+    known = {point.name: store.read_images(point.name) for point in finished.content.points}
+    compared = [c for c in finished.content.comparisons if c.differences]
+    assert {key for c in compared for key in c.differences} == {
+        f"{part} - {base}" for part in ("id", "ood") for base in ("full", "zero_shot")
+    }
+    for own in compared:
+        for key, difference in own.differences.items():
+            part, base = key.split(" - ")
+            other = next(m for m in finished.report.methods if m.method == base).picks[own.rule].name
+            split = {"id": "id/test", "ood": "ood/sketch/test"}[part]
+            first, second = (known[name][split].correct.astype(float) for name in (own.name, other))
+            each = 100 * (first - second)
+            assert difference.value == pytest.approx(each.mean())
+            assert difference.half == pytest.approx(1.96 * each.std() / len(each) ** 0.5, rel=0.25, abs=0.3)
+            assert 0 <= difference.p <= 1
+
+
+def test_costs_and_provenance(finished: Results) -> None:
+    for own in finished.content.costs:
+        records = [record for record in finished.records if record.trial.method == own.method]
+        assert own.trials == len(records)
+        assert own.hours == pytest.approx(sum(record.cost.seconds for record in records) / 3600)
+        epochs = [epoch for record in records for epoch in record.history]
+        if epochs:
+            assert own.images_per_second == pytest.approx(
+                sum(e.images for e in epochs) / sum(e.seconds for e in epochs)
+            )
+            assert 0 < own.not_training < 1
+    assert finished.content.provenance["torch"] and finished.content.provenance["device"] == "cpu"
+
+
+def test_the_budget_ends_at_the_hypervolume_of_all(finished: Results) -> None:
+    reference = finished.content.reference_point
+    for budget in finished.content.budgets:
+        method = next(m for m in finished.report.methods if m.name == budget.method)
+        front = [own.test.pair for own in method.front]
+        corners = sorted({p for p in front if p[0] > reference[0] and p[1] > reference[1]}, reverse=True)
+        area, height = 0.0, reference[1]
+        for x, y in corners:
+            if y > height:
+                area += (x - reference[0]) * (y - height)
+                height = y
+        assert budget.hypervolumes[-1] == pytest.approx(area)
+        assert list(budget.hypervolumes) == sorted(budget.hypervolumes)
+
+
+def test_the_csv_has_every_number_of_the_points(finished: Results) -> None:
+    rows = list(csv.DictReader(io.StringIO(trials_csv(finished.content.points))))
+    for row, point in zip(rows, finished.content.points, strict=True):
+        assert float(row["test/id"]) == point.test["id"] and float(row["val/ood/sketch"]) == point.val["ood/sketch"]
+        assert row["rules"].split() == list(point.rules)
+        for name, value in point.params.items():
+            assert row[f"{point.method}.{name}"] == str(value)
+        assert [row[f"half of test/{split}"] for split in point.half] == [str(half) for half in point.half.values()]
+
+
+def test_the_answer_names_the_rule_and_how_sure_it_is(finished: Results) -> None:
+    first, *more = finished.content.answer
+    best = max(finished.report.methods, key=lambda m: sum(m.picks["knee"].val.pair)).picks["knee"]
+    assert "by the rule knee (the highest mean of ID and OOD accuracy on validation images" in first
+    assert best.name in first and f"{best.test.id:.1f}" in first
+    assert any(word in " ".join(more) for word in ("Undecided", "above every other method's"))
+
+
+def test_equal_id_lies_between_the_fronts_points(finished: Results) -> None:
+    own = {e.method: e for e in finished.content.equal_id}
+    assert set(own) == {"zero_shot", "full", "lora", "wise_ft"}
+    for method in finished.report.methods:
+        oods = [point.test.ood for point in method.front]
+        for value, half in own[method.method].ood.values():
+            assert min(oods) - 1e-9 <= value <= max(oods) + 1e-9 and half >= 0
+
+
+def test_differences_of_means_are_not_more_sure_than_their_parts(finished: Results) -> None:
+    from fpray.records import SweepFolder
+    from fpray.report.outcomes import outcomes
+    from fpray.report.page.compared import Numbers
+    from fpray.search import studies
+
+    draws = outcomes(finished.records, studies(finished.sweep), SweepFolder(finished.folder).records)
+    names = [point.name for point in finished.report.points[:2]]
+    known = Numbers(finished.report, draws).differences([(names[0], names[1])])
+    ids, oods, means = (known[f"{key} {names[0]} {names[1]}"] for key in ("id", "ood", "mean"))
+    assert means.value == pytest.approx((ids.value + oods.value) / 2)
+    assert means.error == pytest.approx(hypot(ids.error, oods.error) / 2, rel=0.2)  # other images, so independent
+    assert np.isfinite(means.error)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fpray.report.files import write_report
     from fpray.report.measures import measures_of
     from fpray.report.outcomes import Outcomes, estimated, ood_mean
-    from fpray.report.page import Content, as_html, content_of
+    from fpray.report.page import Content, as_html, content_of, together
     from fpray.report.pareto import Configuration
     from fpray.report.picks import pick, rules_line
     from fpray.report.published import remarks_on
@@ -33,7 +33,7 @@ __getattr__ = attach(
         "png": "figures",
         "write_report": "files",
         **dict.fromkeys(("Outcomes", "estimated", "ood_mean"), "outcomes"),
-        **dict.fromkeys(("Content", "as_html", "content_of"), "page"),
+        **dict.fromkeys(("Content", "as_html", "content_of", "together"), "page"),
         "Configuration": "pareto",
         "measures_of": "measures",
         "pick": "picks",
@@ -69,5 +69,6 @@ __all__ = [
     "rules_line",
     "table",
     "table_html",
+    "together",
     "write_report",
 ]

@@ -65,16 +65,24 @@ def optuna(
 
 
 def report(
-    name: Named, to: Annotated[Path | None, typer.Option(help="The file to write; by itself NAME.html here.")] = None
+    names: Annotated[list[str], typer.Argument(help="Sweeps to show together, by name, folder, address or file.")],
+    to: Annotated[Path | None, typer.Option(help="The file to write; by itself NAME.html here.")] = None,
 ) -> None:
     """Write the report's page: which method, the picture, the tables, in one file that needs no network."""
     with told_in_a_sentence():
-        from fpray.report import as_html
+        from fpray.errors import UserError, message_of
+        from fpray.report import as_html, together
         from fpray.results.results import load
 
-        results = load(name)
-        file = to or Path(f"{results.sweep.name}.html")
-        file.write_text(as_html(results.content), encoding="utf-8")
+        contents = [load(name).content for name in names]
+        if len({content.sweep for content in contents}) < len(contents):
+            raise UserError("two of these sweeps have the same name, by which the page tells them apart")
+        file = to or Path(f"{'-'.join(content.sweep for content in contents)}.html")
+        page = as_html(contents[0] if len(contents) == 1 else together(contents))
+        try:
+            file.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--to: can't write '{file}': {message_of(error)}") from None
         print(file)
 
 

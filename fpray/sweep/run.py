@@ -21,6 +21,7 @@ from fpray.sweep.beginning import Begun, begin
 from fpray.sweep.deadline import EXIT_CODE as OVER
 from fpray.sweep.deadline import Deadline
 from fpray.sweep.events import events
+from fpray.sweep.interim import InterimPage
 from fpray.sweep.interrupt import Interrupt, Looks
 from fpray.sweep.leaving import Leaving
 from fpray.sweep.plan import devices_line, idle_line
@@ -186,6 +187,7 @@ class _Run:
         events.say(devices_line(self.sweep, cluster.room()))
         if idle := idle_line(self.sweep, cluster.room()):
             events.say(f"note: {idle}")
+        interim = InterimPage(self.schedule, self.folder, events.say)
         with Progress(self.schedule, events) as progress:
             self.leaving.stop_progress = progress.stop
 
@@ -194,6 +196,8 @@ class _Run:
                 tracker.update(record)
                 for line in remarks_on(record, self.sweep):
                     events.say(f"note: {line}")
+                if record.has_ended:
+                    interim.trial_ended()
 
             with Watch(self.schedule, self.folder.records, tracker.update, progress.show_running, cluster.waiting):
                 execute(

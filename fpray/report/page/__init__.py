@@ -7,6 +7,7 @@ its licence.
 
 from fpray.report.page.content import Content, content_of
 from fpray.report.page.html import as_html
+from fpray.report.page.several import together
 from fpray.report.page.tables import trials_csv
 
-__all__ = ["Content", "as_html", "content_of", "trials_csv"]
+__all__ = ["Content", "as_html", "content_of", "together", "trials_csv"]

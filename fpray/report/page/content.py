@@ -48,6 +48,8 @@ class Content(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     sweep: str
+    so_far: str | None
+    """How far the sweep is, while it runs; the page loads itself again then."""
     layout: str
     answer: tuple[str, ...]
     """Paragraphs of plain words."""
@@ -70,7 +72,12 @@ class Content(BaseModel):
 
 
 def content_of(
-    sweep: Sweep, report: Report, records: Sequence[Record], store: RecordStore | None, sweep_file: str
+    sweep: Sweep,
+    report: Report,
+    records: Sequence[Record],
+    store: RecordStore | None,
+    sweep_file: str,
+    so_far: str | None = None,
 ) -> Content:
     """Compute the page's content.
 
@@ -79,6 +86,7 @@ def content_of(
         records: of its trials.
         store: has what each trial said of each image, from which intervals follow; None for a page without them.
         sweep_file: the resolved sweep file.
+        so_far: how far the sweep is, while it runs.
     """
     draws = _outcomes(sweep, records, store)
     numbers = Numbers(report, draws)
@@ -86,6 +94,7 @@ def content_of(
     first = next((record for record in records if record.status == "finished"), None)
     return Content(
         sweep=report.sweep,
+        so_far=so_far,
         layout=sweep.data.layout,
         answer=answer(sweep, report, numbers),
         rules=rules_line(sweep.report.rules, sweep.search.objectives),

@@ -282,3 +282,4 @@ picksTable();
 knobChoices();
 pictures();
 addEventListener("resize", pictures);
+if (content.so_far) setTimeout(() => location.reload(), 60000);

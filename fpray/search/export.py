@@ -26,7 +26,7 @@ def export_studies(sweep: Sweep, records: Iterable[Record], storage: str) -> lis
     """
     records, names = list(records), []
     for study in studies(sweep):
-        trials = _trials(study, records, sweep.search.objectives)
+        trials = trials_of(study, records, sweep.search.objectives)
         if trials:
             space = study.space()
             if study.settings.sources():
@@ -36,7 +36,7 @@ def export_studies(sweep: Sweep, records: Iterable[Record], storage: str) -> lis
     return names
 
 
-def _trials(
+def trials_of(
     study: Study, records: Sequence[Record], objectives: Sequence[str]
 ) -> list[tuple[Params, Objectives | None]]:
     """Each configuration of a study of which every trial has ended, with the mean over them."""

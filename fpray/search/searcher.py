@@ -15,6 +15,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -167,6 +168,33 @@ def write_study(
         raise UserError(f"'{storage}' has a study '{name}' already; give another storage") from None
     except Exception as error:  # SQLAlchemy's, of many kinds
         raise UserError(f"can't write studies to '{storage}': {message_of(error)}") from None
+
+
+def importances(space: Space, trials: Sequence[tuple[Params, float]], times: int = 30) -> dict[str, list[float]]:
+    """How much of an accuracy's variation each searched hyperparameter makes, by PED-ANOVA (Watanabe et al. 2023): the
+    shares, which add up to 1, of resamples of the trials; the first are of all of them.
+
+    Args:
+        trials: each one's hyperparameters and accuracy.
+    """
+    searched = {key: _with(d, [p[key] for p, _ in trials]) for key, d in space.items() if not isinstance(d, Constant)}
+    distributions = {key: distribution(dimension) for key, dimension in searched.items()}
+    every = [
+        optuna.trial.create_trial(
+            params={key: params[key] for key in searched}, distributions=distributions, value=value
+        )
+        for params, value in trials
+    ]
+    rng, found = np.random.default_rng(0), {key: list[float]() for key in searched}
+    rows = [list(range(len(every))), *(rng.integers(len(every), size=len(every)).tolist() for _ in range(times))]
+    for own in rows:
+        study = optuna.create_study(direction="maximize")
+        study.add_trials([every[row] for row in own])
+        with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
+            shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+        for key in searched:
+            found[key].append(float(shares.get(key, 0.0)))
+    return found
 
 
 def _with(dimension: Range | OneOf | Constant, values: Sequence[Value]) -> Range | OneOf:

@@ -17,7 +17,7 @@ from fpray.report.page.cost import Cost, costs, provenance
 from fpray.report.page.points import Point, points_of
 from fpray.report.picks import rules_line
 from fpray.report.report import Report
-from fpray.search import studies
+from fpray.search import importances_of, studies
 
 
 class Claim(BaseModel):
@@ -40,6 +40,18 @@ class Finding(BaseModel):
     text: str
     verdict: str
     claims: tuple[Claim, ...]
+
+
+class Share(BaseModel):
+    """How much of an accuracy's variation a hyperparameter makes, in [0, 1], with its standard deviation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    method: str
+    key: str
+    accuracy: str
+    share: float
+    deviation: float
 
 
 class Content(BaseModel):
@@ -65,6 +77,8 @@ class Content(BaseModel):
     reference_point: tuple[float, float]
     trainings: int
     findings: tuple[Finding, ...]
+    importances: tuple[Share, ...]
+    """By PED-ANOVA on validation accuracies; of methods with two hyperparameters and eight configurations or more."""
     budgets: tuple[Budget, ...]
     costs: tuple[Cost, ...]
     provenance: dict[str, str]
@@ -106,6 +120,7 @@ def content_of(
         reference_point=report.reference_point,
         trainings=report.trainings,
         findings=_findings(report, draws, sweep.report.margin),
+        importances=_importances(sweep, records),
         budgets=budgets(report, known),
         costs=costs(report, records),
         provenance=provenance(sweep, records),
@@ -130,6 +145,14 @@ def _uncertain(sweep: Sweep, draws: Mapping[int, Outcomes]) -> str:
     seeds = len(sweep.train.seeds)
     of = f"{seeds} training seeds and the images" if seeds > 1 else "the images alone; other seeds differ too"
     return f"± is half the 95 % interval, by a bootstrap over {of}."
+
+
+def _importances(sweep: Sweep, records: Sequence[Record]) -> tuple[Share, ...]:
+    return tuple(
+        Share(method=study.name, key=own.key, accuracy=own.objective, share=own.share, deviation=own.deviation)
+        for study in studies(sweep)
+        for own in importances_of(study, [r for r in records if study.has(r.trial)], sweep.search.axes)
+    )
 
 
 def _findings(report: Report, draws: Mapping[int, Outcomes], margin: float) -> tuple[Finding, ...]:

@@ -171,6 +171,9 @@ class Sweep(Section):
     """What the report shows of each method."""
     resources: Resources = Resources()
     """What a trial needs of the machines, and how trials are run there."""
+    keep: Literal["all", "front"] = "all"
+    """The weights that stay when the sweep has ended: of all trials, or of those that a front, a pick or a curve needs,
+    or that others may be made from; `fpray export` trains any other again."""
     storage: str = DEFAULT_STORAGE
     """The folder in which the sweep's own lies: a path, or an address that fsspec knows, such as `s3://BUCKET/FOLDER`."""
     tracking: Tracking | None = Tracking()

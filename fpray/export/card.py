@@ -37,8 +37,12 @@ with torch.no_grad():
 ```"""
 
 
-def card(results: Results, chosen: Chosen, model: Model, classes: int) -> str:
-    """The text of the card, Markdown with the fields that model hubs read on top."""
+def card(results: Results, chosen: Chosen, model: Model, classes: int, remark: str | None) -> str:
+    """The text of the card, Markdown with the fields that model hubs read on top.
+
+    Args:
+        remark: what is to be said of the weights.
+    """
     trial, sweep = chosen.record.trial, results.sweep
     base = f"{model.name} ({model.pretrained})" if model.pretrained else model.name
     lines = [
@@ -58,6 +62,7 @@ def card(results: Results, chosen: Chosen, model: Model, classes: int) -> str:
         "",
         f"- Hyperparameters: {describe(trial.params) or 'none'}{_averaged(chosen)}",
         f"- Chosen: {chosen.reason}",
+        *([f"- Weights: {remark}"] if remark else []),
         "- Head: logits = weight · f + bias, where f is the image tower's L2-normalised feature",
         "",
         "## Accuracy",

@@ -40,8 +40,10 @@ def export(
 
         results = load(name)
         chosen = by_rule(results, rule, method) if rule is not None else by_trial(results, str(trial), alpha)
-        write_model(results, chosen, to)
+        remark = write_model(results, chosen, to)
         print(f"{chosen.name}, {chosen.reason}")
+        if remark is not None:
+            print(f"{chosen.record.trial.id} {remark}")
         if onnx:
             from fpray.export.onnx import write_onnx
 

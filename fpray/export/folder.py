@@ -17,6 +17,7 @@ from torch import Tensor
 from fpray import __version__
 from fpray.data import open_dataset
 from fpray.errors import UserError
+from fpray.export.again import weights_of_trial
 from fpray.export.card import card
 from fpray.export.choosing import Chosen
 from fpray.export.model import CLASSES_FILE, HEAD_FILE
@@ -37,8 +38,11 @@ from fpray.results import Results
 WEIGHTS_FILE, CONFIG_FILE = "open_clip_model.safetensors", "open_clip_config.json"
 
 
-def write_model(results: Results, chosen: Chosen, to: Path) -> None:
+def write_model(results: Results, chosen: Chosen, to: Path) -> str | None:
     """Write a chosen model into a folder, which must be new or empty.
+
+    Returns:
+        What is to be said of the weights, see `weights_of_trial`.
 
     Raises:
         UserError: if the folder has something in it, or the trial's weights, or the data's classes, can't be read.
@@ -47,7 +51,7 @@ def write_model(results: Results, chosen: Chosen, to: Path) -> None:
         raise UserError(f"--to: '{to}' is there already and not an empty folder; name a new one")
     model = chosen.record.trial.model or results.sweep.model.each()[0]
     loaded = open_model(model.name, model.pretrained)
-    weights = _weights(results, chosen, model)
+    weights, remark = _weights(results, chosen, model)
     classes = list(open_dataset(results.sweep.data).classes)
     metadata = metadata_of(model, classes)
     to.mkdir(parents=True, exist_ok=True)
@@ -57,18 +61,19 @@ def write_model(results: Results, chosen: Chosen, to: Path) -> None:
     (to / CONFIG_FILE).write_text(json.dumps(_configuration(loaded, model), indent=2) + "\n")
     (to / CLASSES_FILE).write_text(json.dumps(classes, indent=1, ensure_ascii=False) + "\n")
     (to / "sweep.yaml").write_bytes(SweepFolder(results.folder).sweep_file.read_bytes())
-    (to / "README.md").write_text(card(results, chosen, model, len(classes)))
+    (to / "README.md").write_text(card(results, chosen, model, len(classes), remark))
     save_tokenizer(loaded, to)
+    return remark
 
 
-def _weights(results: Results, chosen: Chosen, model: Model) -> dict[str, Tensor]:
-    """The classifier's weights, as `weights_of` gives them."""
-    own = SweepFolder(results.folder).records.read_weights(chosen.record.trial.id)
+def _weights(results: Results, chosen: Chosen, model: Model) -> tuple[dict[str, Tensor], str | None]:
+    """The classifier's weights, as `weights_of` gives them, and what is to be said of them."""
+    own, remark = weights_of_trial(results, chosen.record)
     if chosen.alpha is None:
-        return own
+        return own, remark
     dataset = open_dataset(results.sweep.data.drawn(chosen.record.trial.draw))
     reference = load_reference(model.name, model.pretrained, dataset, torch.device("cpu"))
-    return weights_of(averaged(reference.classifier, own, chosen.alpha))
+    return weights_of(averaged(reference.classifier, own, chosen.alpha)), remark
 
 
 def _whole(loaded: LoadedClip, weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from fpray.records.images import LARGEST_LOSS, UNREADABLE, ImageResults
 from fpray.records.known import known_storages, remember
 from fpray.records.lock import Hold, LostHoldError, held, holder
 from fpray.records.provenance import commit, provenance_of, versions
+from fpray.records.pruned import digest_of, prune, pruned_digest
 from fpray.records.record import (
     Cost,
     Count,
@@ -59,6 +60,9 @@ __all__ = [
     "commit",
     "configuration_id",
     "configuration_of",
+    "digest_of",
+    "prune",
+    "pruned_digest",
     "held",
     "holder",
     "identify",

@@ -34,6 +34,10 @@ class SupersededError(Exception):
     """A later attempt at the same trial has begun, so this one may write nothing more."""
 
 
+WEIGHTS, PRUNED = "weights.safetensors", "weights.pruned.json"
+"""A finished trial's weights; and what lies in their place once they are pruned."""
+
+
 class RecordStore:
     """The folder of a sweep's records."""
 
@@ -171,7 +175,7 @@ class RecordStore:
         from safetensors.torch import save_file  # late: records are read without torch
 
         write = partial(save_file, dict(weights), metadata=dict(metadata or {}))
-        self.put(self.trial_folder(trial_id) / "weights.safetensors", write)
+        self.put(self.trial_folder(trial_id) / WEIGHTS, write)
 
     def read_weights(self, trial_id: str) -> dict[str, Tensor]:
         """A finished trial's weights.
@@ -181,10 +185,15 @@ class RecordStore:
         """
         from safetensors.torch import load
 
-        path = self.trial_folder(trial_id) / "weights.safetensors"
+        path = self.trial_folder(trial_id) / WEIGHTS
         try:
             return load(read_whole(path))
         except (SafetensorError, FileNotFoundError):
+            if (path.parent / PRUNED).exists():
+                raise UserError(
+                    f"the weights of {trial_id} were removed (keep: front); `fpray export` trains it again, and "
+                    "once the trial is deleted, the sweep's command does"
+                ) from None
             raise UserError(
                 f"'{path}' is damaged or gone; remove the folder of {trial_id}, and the sweep trains it again"
             ) from None

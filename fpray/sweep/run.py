@@ -27,6 +27,7 @@ from fpray.sweep.leaving import Leaving
 from fpray.sweep.plan import devices_line, idle_line
 from fpray.sweep.points import Points, points_of
 from fpray.sweep.progress import Progress
+from fpray.sweep.pruning import prune_weights
 from fpray.sweep.watch import Watch
 from fpray.sweep.words import point_sentence, where_it_stands, why_it_failed
 from fpray.tracking import NoTracker, Tracker, open_tracker
@@ -245,6 +246,8 @@ class _Run:
             events.say(
                 "once you have changed what made them fail, the same command with --retry-failed tries them again"
             )
+        if pruned := prune_weights(self.sweep, report, records, self.folder.records):
+            events.say(pruned)
         events.say(f"records and report: {hidden(str(self.folder.path))}")
         problem = tracker.close(report, files, events.say)
         if problem is not None:

@@ -1,4 +1,4 @@
-"""Makes the pictures in docs/pictures/: the embedded example on a terminal, in a log, and on MLflow's pages.
+"""Makes the pictures in docs/pictures/: the embedded example on a terminal, in a log, its report, and MLflow's pages.
 
 pip install '.[test]' && python -m docs.captures
 
@@ -8,6 +8,7 @@ It runs the example three times: on a small terminal, on a large one, and into a
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Literal
 
 from mlflow import MlflowClient
 from playwright.sync_api import Page
@@ -33,6 +36,28 @@ PICTURES = Path(__file__).parent / "pictures"
 SWEEPS = Path("/tmp/sweeps")
 """Where the sweeps run, one after the other; the pictures show this path."""
 SIZES = ((80, 24), (120, 40))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a page is looked at."""
+
+    width: int = 1200
+    height: int = 1000
+    scheme: Literal["light", "dark"] = "light"
+    printed: bool = False
+    seen_as: str | None = None
+    focused: bool = False
+
+
+PAGES = {
+    "wide": Kind(),
+    "dark": Kind(scheme="dark"),
+    "phone": Kind(390, 844),
+    "grey": Kind(printed=True, seen_as="achromatopsia"),
+    "deuteranopia": Kind(seen_as="deuteranopia"),
+    "focus": Kind(focused=True),
+}
 CALL = (sys.executable, "-m", "fpray", "sweep")
 
 
@@ -63,6 +88,12 @@ def new_folder() -> Iterator[Path]:
             shutil.rmtree(SWEEPS)
 
 
+def half_done(line: str) -> bool:
+    """Whether a line says that half of the trials are done."""
+    said = re.search(r"(\d+) of (\d+) trials done", line)
+    return said is not None and 2 * int(said[1]) >= int(said[2])
+
+
 def on_a_terminal(columns: int, rows: int, folder: Path) -> None:
     """Run the embedded example in a terminal of a size."""
     name, began = f"terminal-{columns}x{rows}", time.monotonic()
@@ -71,7 +102,7 @@ def on_a_terminal(columns: int, rows: int, folder: Path) -> None:
         print(f"{name}: first line after {time.monotonic() - began:.2f} s")
         time.sleep(max(0.0, 1.0 - (time.monotonic() - began)))
         picture(terminal, f"{name}-first-second")
-        wait(lambda: any(" 15 of 31 trials done" in f" {line}" for line in terminal.lines()), terminal)
+        wait(lambda: any(half_done(line) for line in terminal.lines()), terminal)
         picture(terminal, f"{name}-middle")
         wait(lambda: not terminal.goes_on(), terminal)
         time.sleep(0.5)
@@ -120,10 +151,35 @@ def on_mlflows_pages(storage: Path) -> None:
         server.kill()
 
 
+def on_the_reports_page(file: Path) -> None:
+    """The report's page: on a screen, dark, on a phone, as printed in grey, as a deuteranope sees it, by keyboard."""
+    with browser_page(1200, 1000) as page:
+        browser = page.context.browser
+        assert browser is not None
+        for name, kind in PAGES.items():
+            context = browser.new_context(
+                viewport={"width": kind.width, "height": kind.height}, color_scheme=kind.scheme
+            )
+            own = context.new_page()
+            own.goto(file.as_uri())
+            own.wait_for_selector(".mark")
+            if kind.printed:
+                own.emulate_media(media="print")
+            if kind.seen_as is not None:
+                context.new_cdp_session(own).send("Emulation.setEmulatedVisionDeficiency", {"type": kind.seen_as})
+            if kind.focused:
+                own.locator("#legend button").last.focus()
+                own.keyboard.press("Tab")
+                own.keyboard.press("ArrowRight")
+            own.screenshot(path=PICTURES / f"report-{name}.png")
+            context.close()
+
+
 if __name__ == "__main__":
     for size in SIZES:
         with new_folder() as folder:
             on_a_terminal(*size, folder)
     with new_folder() as folder:
         in_a_log(folder)
+        on_the_reports_page(folder / "fpray-results" / "quickstart" / "report" / "report.html")
         on_mlflows_pages(folder / "fpray-results")

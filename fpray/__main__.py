@@ -12,7 +12,7 @@ from fpray.cache import cache
 from fpray.check import check
 from fpray.export.commands import export, predict
 from fpray.init import init
-from fpray.results import delete, list_, optuna, report, show, status, stop
+from fpray.results import delete, evaluate, list_, optuna, report, show, status, stop
 from fpray.schema import schema
 from fpray.sweep.__main__ import sweep
 
@@ -40,6 +40,7 @@ app.command()(status)
 app.command("list")(list_)
 app.command()(show)
 app.command()(report)
+app.command()(evaluate)
 app.command()(stop)
 app.command()(optuna)
 app.command()(delete)

@@ -32,7 +32,7 @@ from fpray.model import (
     save_tokenizer,
     weights_of,
 )
-from fpray.records import SweepFolder
+from fpray.records import SweepFolder, classes_of
 from fpray.results import Results
 
 WEIGHTS_FILE, CONFIG_FILE = "open_clip_model.safetensors", "open_clip_config.json"
@@ -52,7 +52,8 @@ def write_model(results: Results, chosen: Chosen, to: Path) -> str | None:
     model = chosen.record.trial.model or results.sweep.model.each()[0]
     loaded = open_model(model.name, model.pretrained)
     weights, remark = _weights(results, chosen, model)
-    classes = list(open_dataset(results.sweep.data).classes)
+    known = classes_of(SweepFolder(results.folder).records, chosen.record.trial.id)
+    classes = known or list(open_dataset(results.sweep.data).classes)
     metadata = metadata_of(model, classes)
     to.mkdir(parents=True, exist_ok=True)
     save_file(_whole(loaded, weights), to / WEIGHTS_FILE, metadata)

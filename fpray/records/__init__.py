@@ -16,7 +16,6 @@ from fpray.records.images import LARGEST_LOSS, UNREADABLE, ImageResults
 from fpray.records.known import known_storages, remember
 from fpray.records.lock import Hold, LostHoldError, held, holder
 from fpray.records.provenance import commit, provenance_of, versions
-from fpray.records.pruned import digest_of, prune, pruned_digest
 from fpray.records.record import (
     Cost,
     Count,
@@ -32,6 +31,7 @@ from fpray.records.record import (
 from fpray.records.stop import StopRequest
 from fpray.records.store import AttemptStore, DamagedRecordError, RecordStore, SupersededError
 from fpray.records.trial import ALPHA, Trial, configuration_id, configuration_of, trial_id
+from fpray.records.weights import classes_of, digest_of, prune, pruned_digest
 
 __all__ = [
     "ALPHA",
@@ -56,6 +56,7 @@ __all__ = [
     "Trial",
     "accuracies",
     "accuracy_key",
+    "classes_of",
     "column_of",
     "commit",
     "configuration_id",

@@ -56,6 +56,15 @@ class SweepFolder:
         """The folder of the points of curves that were evaluated on the test images, with a record for each."""
         return SweepFolder(self.path / "points")
 
+    def evaluation(self, name: str) -> SweepFolder:
+        """The folder of trials that were evaluated on other data, with a record for each."""
+        return SweepFolder(self.path / "evaluations" / name)
+
+    def evaluations(self) -> list[str]:
+        """The names of those that there are."""
+        place = self.path / "evaluations"
+        return [name.removesuffix("/sweep.yaml") for name in files_below(place, "*/sweep.yaml")]
+
     @property
     def stop(self) -> StopRequest:
         return StopRequest(self.path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fpray.lazily import attach
 
 if TYPE_CHECKING:
-    from fpray.results.commands import delete, list_, optuna, report, show, status, stop
+    from fpray.results.commands import delete, evaluate, list_, optuna, report, show, status, stop
     from fpray.results.finding import find, find_trial
     from fpray.results.results import Results, load, run
     from fpray.results.status import Status, status_of
@@ -20,6 +20,7 @@ __getattr__ = attach(
     __name__,
     {
         "delete": "commands",
+        "evaluate": "commands",
         "list_": "commands",
         "optuna": "commands",
         "report": "commands",
@@ -40,6 +41,7 @@ __all__ = [
     "Results",
     "Status",
     "delete",
+    "evaluate",
     "find",
     "find_trial",
     "list_",

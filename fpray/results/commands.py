@@ -86,6 +86,26 @@ def report(
         print(file)
 
 
+def evaluate(
+    name: Named,
+    file: Annotated[
+        Path, typer.Argument(help="A sweep file: its data are evaluated on, its name is the evaluation's.")
+    ],
+    *,
+    trial: Annotated[list[str] | None, typer.Option(help="A trial's id; without it, all that have finished.")] = None,
+    address: Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="A Ray cluster to run on.")] = None,
+) -> None:
+    """Evaluate finished trials on other test images, recorded beside their results."""
+    with told_in_a_sentence():
+        from fpray.config import read_sweep
+        from fpray.results.finding import find
+        from fpray.results.results import load
+        from fpray.sweep import evaluate_sweep
+
+        sweep = load(name).sweep
+        raise typer.Exit(evaluate_sweep(find(name), sweep, read_sweep(file), trials=trial or (), address=address))
+
+
 def stop(name: Named) -> None:
     """Have a running sweep stop: its trials end the epoch they are in. The same command goes on later."""
     with told_in_a_sentence():

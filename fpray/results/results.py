@@ -13,7 +13,6 @@ from fpray.config import Sweep, check_sweep, checked_rule, default_file, dump_sw
 from fpray.errors import UserError, did_you_mean
 from fpray.methods import METHODS
 from fpray.records import Record, SweepFolder, column_of
-from fpray.redaction import hidden
 from fpray.report import (
     Configuration,
     Content,
@@ -56,7 +55,13 @@ class Results:
         """All numbers of the report's page."""
         wanted = Schedule(self.sweep, self.records).wanted()
         store = SweepFolder(self.folder).records
-        return content_of(self.sweep, self.report, wanted, store, hidden(dump_sweep(self.sweep)))
+        return content_of(self.sweep, self.report, wanted, store, dump_sweep(self.sweep), evaluations=self.evaluations)
+
+    @cached_property
+    def evaluations(self) -> dict[str, list[Record]]:
+        """The records of trials that `fpray evaluate` has evaluated on other data, by the evaluation's name."""
+        folder = SweepFolder(self.folder)
+        return {name: folder.evaluation(name).records.read_all() for name in folder.evaluations()}
 
     def frame(self) -> DataFrame:
         """A row for each trial: what it is, its hyperparameters (`full.lr`), accuracies in per cent (`test/ood`), its

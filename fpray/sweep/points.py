@@ -12,17 +12,18 @@ from fpray.report import curve_front
 from fpray.search import Schedule, Study, Wait, studies
 
 
-class Points:
-    """Asked and told like a schedule, for points instead of trials; those that were evaluated before are not again."""
+class Evaluations:
+    """Asked and told like a schedule, for points of trials instead of trials; those that were evaluated before are not
+    again."""
 
-    def __init__(self, sweep: Sweep, trials: Sequence[Record], evaluated: Sequence[Record]) -> None:
+    def __init__(self, sweep: Sweep, points: Sequence[Trial], evaluated: Sequence[Record]) -> None:
         """
         Args:
-            trials: the sweep's, all of which have ended.
-            evaluated: the records of points that there are, of fronts of before too.
+            sweep: by whose settings they are evaluated.
+            points: see `Trial.point`.
+            evaluated: the records of points that there are, of others too.
         """
         self.sweep = sweep
-        points = [point for study in studies(sweep) for point in _on_front(study, sweep, trials)]
         known = {record.trial.id: record for record in evaluated}
         self.records = {point.id: known[point.id] for point in points if point.id in known}
         self.planned = len(points)
@@ -56,6 +57,18 @@ class Points:
         self.records[record.trial.id] = record
         if not record.has_ended:
             self._to_go_on.append(record)
+
+
+class Points(Evaluations):
+    """The points on the fronts of a sweep's curves."""
+
+    def __init__(self, sweep: Sweep, trials: Sequence[Record], evaluated: Sequence[Record]) -> None:
+        """
+        Args:
+            trials: the sweep's, all of which have ended.
+            evaluated: the records of points that there are, of fronts of before too.
+        """
+        super().__init__(sweep, [p for study in studies(sweep) for p in _on_front(study, sweep, trials)], evaluated)
 
 
 def points_of(schedule: Schedule, folder: SweepFolder, retry_failed: bool) -> Points | None:

@@ -234,7 +234,7 @@ class _Run:
         """Report on the sweep, whose trials have all ended; returns the exit code."""
         records, of_points = self.schedule.wanted(), points.wanted()
         report = make_report(self.sweep, records, of_points, self.folder.records)
-        content = content_of(self.sweep, report, records, self.folder.records, hidden(dump_sweep(self.sweep)))
+        content = content_of(self.sweep, report, records, self.folder.records, dump_sweep(self.sweep))
         files = write_report(report, content, self.folder.report)
         events.console.print(table(report))
         for line in unreadable_lines(records):

@@ -7,7 +7,7 @@ import re
 from fpray.records import ALPHA, Record, accuracies
 from fpray.report import describe
 from fpray.search import Schedule
-from fpray.sweep.points import Points
+from fpray.sweep.points import Evaluations, Points
 
 SHORT = {"id/val/top1": "ID", "ood/val/top1": "OOD"}
 """The names of the usual objectives in a line of progress."""
@@ -68,7 +68,7 @@ def where_it_stands(schedule: Schedule, points: Points | None, why: str) -> str:
     return f"{', '.join([done, *at])}; the same command goes on from here"
 
 
-def point_sentence(record: Record, points: Points) -> str:
+def point_sentence(record: Record, points: Evaluations) -> str:
     """How the evaluation of a curve's point ended, or why its attempt did."""
     done = sum(r.has_ended for r in points.wanted())
     count = f"[{done:>{len(str(points.planned))}}/{points.planned}] {record.trial.sources[0]} at alpha "

@@ -14,6 +14,7 @@ from fpray.report.page.answer import answer
 from fpray.report.page.budget import Budget, budgets
 from fpray.report.page.compared import Comparison, EqualId, Numbers, comparisons
 from fpray.report.page.cost import Cost, costs, provenance
+from fpray.report.page.elsewhere import Evaluation, evaluated
 from fpray.report.page.points import Point, points_of
 from fpray.report.picks import rules_line
 from fpray.report.report import Report
@@ -81,6 +82,7 @@ class Content(BaseModel):
     """By PED-ANOVA on validation accuracies; of methods with two hyperparameters and eight configurations or more."""
     budgets: tuple[Budget, ...]
     costs: tuple[Cost, ...]
+    evaluations: tuple[Evaluation, ...]
     provenance: dict[str, str]
     sweep_file: str
 
@@ -92,6 +94,7 @@ def content_of(
     store: RecordStore | None,
     sweep_file: str,
     so_far: str | None = None,
+    evaluations: Mapping[str, Sequence[Record]] | None = None,
 ) -> Content:
     """Compute the page's content.
 
@@ -101,6 +104,7 @@ def content_of(
         store: has what each trial said of each image, from which intervals follow; None for a page without them.
         sweep_file: the resolved sweep file.
         so_far: how far the sweep is, while it runs.
+        evaluations: the records of trials that were evaluated on other data, by the evaluation's name.
     """
     draws = _outcomes(sweep, records, store)
     numbers = Numbers(report, draws)
@@ -123,6 +127,7 @@ def content_of(
         importances=_importances(sweep, records),
         budgets=budgets(report, known),
         costs=costs(report, records),
+        evaluations=evaluated(report, evaluations or {}),
         provenance=provenance(sweep, records),
         sweep_file=sweep_file,
     )

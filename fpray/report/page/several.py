@@ -26,6 +26,7 @@ def together(contents: Sequence[Content]) -> Content:
             "findings": tuple(own for content in named for own in content.findings),
             "importances": tuple(own for content in named for own in content.importances),
             "budgets": tuple(own for content in named for own in content.budgets),
+            "evaluations": tuple(own for content in named for own in content.evaluations),
             "costs": tuple(own for content in named for own in content.costs),
             "provenance": {key: value for content in named for key, value in content.provenance.items()},
             "sweep_file": "\n".join(f"# {content.sweep}\n{content.sweep_file}" for content in contents),
@@ -59,6 +60,7 @@ def _named(content: Content) -> Content:
             "findings": tuple(f.model_copy(update={"text": f"{own}: {f.text}"}) for f in content.findings),
             "importances": tuple(i.model_copy(update={"method": f"{i.method}-{own}"}) for i in content.importances),
             "budgets": tuple(b.model_copy(update={"method": f"{b.method}-{own}"}) for b in content.budgets),
+            "evaluations": tuple(e.model_copy(update={"name": f"{own}: {e.name}"}) for e in content.evaluations),
             "costs": tuple(c.model_copy(update={"method": f"{c.method}-{own}"}) for c in content.costs),
             "provenance": {f"{own}: {key}": value for key, value in content.provenance.items()},
         }

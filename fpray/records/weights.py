@@ -1,4 +1,7 @@
-"""Weights that are not kept: in their place lies their digest, by which they are known when they are made again."""
+"""The file of a finished trial's weights: the classes that it names, its digest, and what lies there once it is pruned.
+
+In the place of weights that are not kept lies their digest, by which they are known when they are made again.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from fpray.records.store import PRUNED, WEIGHTS, RecordStore
 from fpray.storage import read_if_there, remove, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from fpray.records.store import RecordStore
+
+WEIGHTS, PRUNED = "weights.safetensors", "weights.pruned.json"
+"""A finished trial's weights; and what lies in their place once they are pruned."""
 
 
 def prune(store: RecordStore, trial_id: str) -> int:
@@ -46,3 +53,13 @@ def digest_of(weights: Mapping[str, Tensor]) -> str:
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.reshape(-1).numpy().tobytes())
     return digest.hexdigest()
+
+
+def classes_of(store: RecordStore, trial_id: str) -> list[str] | None:
+    """The names of the classes that a trial's weights tell apart; None if they are gone, or of an earlier fpray."""
+    content = read_if_there(store.trial_folder(trial_id) / WEIGHTS)
+    if content is None:
+        return None
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # safetensors' own format
+    written = header.get("__metadata__", {}).get("fpray.classes")
+    return None if written is None else [str(name) for name in json.loads(written)]

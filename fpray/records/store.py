@@ -20,11 +20,14 @@ from fpray.errors import UserError
 from fpray.records.images import ImageResults, packed, unpacked, unpacked_bits
 from fpray.records.record import Record, read_record
 from fpray.records.trial import TRIAL_ID
-from fpray.records.weights import PRUNED, WEIGHTS
 from fpray.storage import Writer, files_below, is_local, read_whole, remove_folder, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+WEIGHTS, PRUNED = "weights.safetensors", "weights.pruned.json"
+"""A finished trial's weights; and what lies in their place once they are pruned."""
 
 
 class DamagedRecordError(ValueError):

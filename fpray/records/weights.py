@@ -10,15 +10,11 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from fpray.records.store import PRUNED, WEIGHTS, RecordStore
 from fpray.storage import read_if_there, remove, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from fpray.records.store import RecordStore
-
-WEIGHTS, PRUNED = "weights.safetensors", "weights.pruned.json"
-"""A finished trial's weights; and what lies in their place once they are pruned."""
 
 
 def prune(store: RecordStore, trial_id: str) -> int:

@@ -55,7 +55,7 @@ def test_other_classes_are_refused(copy: Results, tmp_path: Path) -> None:
         other = check_sweep({"name": "new", "data": tree_of(tmp_path / "-".join(classes), *classes)}, "new")
         with pytest.raises(UserError, match=told):
             evaluate_sweep(folder, copy.sweep, other)
-    with pytest.raises(UserError, match="no trial 'full-009' has finished; did you mean 'full-000'"):
+    with pytest.raises(UserError, match="no trial 'full-009' has finished; did you mean 'full-001'"):
         evaluate_sweep(folder, copy.sweep, other, trials=["full-009"])
 
 

@@ -34,11 +34,10 @@ def picture(report: Report, kind: Format, width: float = PAPER) -> bytes:
     """The figure in a format.
 
     Args:
-        width: in inches; type is 8 points in a paper's column and 10 on a screen.
+        width: in inches; type is 7 points in a paper's column and 10 on a screen.
     """
     size = 7 if width < 5 else 10
-    settings = {"font.size": size, "svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "fpray"}
-    with rc_context(settings):
+    with rc_context({"font.size": size, "svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "fpray"}):
         figure = Figure(figsize=(width, width * (0.9 if width < 5 else 0.7)), dpi=120, layout="constrained")
         axes = figure.subplots()
         plain = [m.name for m in report.methods if m.method != "zero_shot"]

@@ -17,8 +17,8 @@ Format = Literal["png", "svg", "pdf"]
 X, Y = "ID test accuracy (%)", "OOD test accuracy, mean of domains (%)"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7a7a7a", "#e69f00")
 """Okabe and Ito's, which colour-blind readers tell apart, with a darker yellow; in the order of methods."""
-MARKS = ("o", "s", "^", "D", "P", "v")
-DASHES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)))
+MARKS = ("o", "s", "^", "D", "P", "X", "v", "h")
+DASHES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (7, 1, 1, 1, 1, 1)), (0, (1, 4)))
 """So that methods are told apart in grey print, too."""
 PAPER = 3.35
 """Inches: the width of a column of a paper."""

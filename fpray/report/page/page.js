@@ -7,8 +7,19 @@ const nameOf = (p) => p.model ? `${p.method}-${p.model}` : p.method;
 
 // Okabe and Ito's colours, told apart by colour-blind readers; with marks and dashes also in grey print.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7a7a7a", "#e69f00"];
-const SYMBOLS = [d3.symbolCircle, d3.symbolSquare, d3.symbolTriangle, d3.symbolDiamond, d3.symbolCross, d3.symbolWye];
-const DASHES = ["none", "7 3", "2 3", "9 3 2 3", "12 4", "4 4"];
+const polygon = (corners, turn) => ({
+  draw(context, size) {
+    const radius = Math.sqrt(size) * 0.65;
+    for (let n = 0; n < corners; n++) {
+      const angle = turn + 2 * Math.PI * n / corners;
+      context[n ? "lineTo" : "moveTo"](radius * Math.cos(angle), radius * Math.sin(angle));
+    }
+    context.closePath();
+  },
+});
+const SYMBOLS = [d3.symbolCircle, d3.symbolSquare, d3.symbolTriangle, d3.symbolDiamond, d3.symbolCross, d3.symbolWye,
+  polygon(3, Math.PI / 2), polygon(6, 0)];
+const DASHES = ["none", "7 3", "2 3", "9 3 2 3", "12 4", "4 4", "14 3 2 3 2 3", "1 6"];
 const plain = methods.filter((m) => !m.startsWith("zero_shot"));
 const look = (method) => {
   if (method.startsWith("zero_shot")) return { colour: "currentColor", symbol: d3.symbolStar, dash: "none" };

@@ -71,14 +71,15 @@ def weights_of(classifier: Classifier) -> dict[str, Tensor]:
 
 
 def metadata_of(model: Model, classes: Sequence[str]) -> dict[str, str]:
-    """What a safetensors file with such weights says of itself: text by key, as that format has it."""
-    return {
-        "format": "pt",
-        "fpray.model": model.name,
-        "fpray.pretrained": model.pretrained or "",
-        "fpray.classes": json.dumps(list(classes), ensure_ascii=False),
-        "fpray.head": "logits = weight @ f + bias, f the image tower's L2-normalised feature",
+    """What a safetensors file with such weights says of itself, in one key: safetensors writes several in any order,
+    and the same weights are to give the same file."""
+    own = {
+        "model": model.name,
+        "pretrained": model.pretrained,
+        "classes": list(classes),
+        "head": "logits = weight @ f + bias, f the image tower's L2-normalised feature",
     }
+    return {"fpray": json.dumps(own, ensure_ascii=False)}
 
 
 @torch.no_grad()

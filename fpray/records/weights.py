@@ -57,5 +57,5 @@ def classes_of(store: RecordStore, trial_id: str) -> list[str] | None:
     if content is None:
         return None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # safetensors' own format
-    written = header.get("__metadata__", {}).get("fpray.classes")
-    return None if written is None else [str(name) for name in json.loads(written)]
+    written = header.get("__metadata__", {}).get("fpray")
+    return None if written is None else [str(name) for name in json.loads(written)["classes"]]

@@ -66,9 +66,9 @@ def _draw(axes: Axes, report: Report, method: MethodReport, number: int | None, 
     colour = "black" if number is None else COLOURS[number % len(COLOURS)]
     mark = "*" if number is None else MARKS[number % len(MARKS)]
     large = (12 if number is None else 6) * size / 10
-    rest = [p.test.pair for p in own if p.name not in on_front]
+    rest = np.array([p.test.pair for p in own if p.name not in on_front]).reshape(-1, 2)
     front = np.array([p.test.pair for p in method.front]).reshape(-1, 2)
-    axes.plot(*zip(*rest, strict=True) if rest else ([], []), mark, color=colour, alpha=0.35, markersize=large * 0.7)
+    axes.plot(rest[:, 0], rest[:, 1], mark, color=colour, alpha=0.35, markersize=large * 0.7)
     axes.plot(front[:, 0], front[:, 1], mark, color=colour, markersize=large, label=method.name, zorder=3)
     if number is not None and len(front):
         corners = front[is_on_front(front)]

@@ -29,7 +29,8 @@ from fpray.errors import UserError
 from fpray.model.opening import open_model
 from fpray.records import Record, Trial
 from fpray.records.store import RecordStore
-from fpray.report.figures import html, png
+from fpray.report import as_html, content_of
+from fpray.report.figures import png
 from fpray.report.report import make_report
 from fpray.report.terminal import table
 from fpray.training.checkpoint import newest_checkpoint
@@ -243,13 +244,16 @@ MARKUP = ["[bold]", "[/nope]", "[red]x[/]", "<script>alert(1)</script>", "</scri
 def test_words_of_records_are_shown_as_they_are(word: str, record_of: Callable[..., Record]) -> None:
     counts = {s: {"correct": 1, "total": 2} for s in ("id/val", "id/test", "ood/a/val", "ood/a/test")}
     record = record_of("full-000", {"lr": 1e-5, "word": word}, status="finished", results=counts)
-    report = make_report(Sweep(name="any", methods={"full": {"trials": 1}}), [record])
+    sweep = Sweep(name="any", methods={"full": {"trials": 1}})
+    report = make_report(sweep, [record])
     console = Console(width=300, file=io.StringIO(), record=True)
     console.print(table(report))
     assert f"word={word}" in console.export_text()
-    page = html(report)
+    page = as_html(content_of(sweep, report, [record], None, word))
     assert "<script>alert" not in page
-    (shown,) = re.findall('word=([^"]*)"', page)
-    assert not set("<>") & set(json.loads(f'"{shown}"'))
-    assert unescape(json.loads(f'"{shown}"')) == word
+    (data,) = re.findall('<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)
+    (point,) = json.loads(data)["points"]
+    assert point["params"]["word"] == word
+    (written,) = re.findall('<pre tabindex="0">(.*?)</pre>', page, re.DOTALL)
+    assert unescape(written) == word
     assert png(report)

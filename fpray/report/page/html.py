@@ -16,8 +16,8 @@ def as_html(content: Content) -> str:
     place = files("fpray") / "report" / "page"
     own = {name: (place / name).read_text(encoding="utf-8") for name in PARTS}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    # A text in a script ends at the first `</`, which JSON may write otherwise.
-    data = content.model_dump_json().replace("</", "<\\/").replace("<!--", "<\\u0021--")
+    # A text in a script must not end it, whatever it says.
+    data = content.model_dump_json().replace("<", "\\u003c")
     return environment.from_string(own["page.html"]).render(
         content=content, data=data, style=own["page.css"], script=own["page.js"], d3=own["d3.min.js"]
     )

@@ -36,6 +36,11 @@ def first_of(words: Sequence[str], most: int) -> str:
     return ", ".join(words[:most]) + more
 
 
+def many(number: int, what: str) -> str:
+    """`1 file`, `1,234 files`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def print_line(line: str, console: Console, style: str | None = None) -> None:
     """Print a line as it is: not wrapped, without markup, and without colours but `style`."""
     console.print(line, style=style, highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -11,7 +11,8 @@ from typing import Annotated, Any, TypeVar
 from open_clip import OPENAI_IMAGENET_TEMPLATES
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from fpray.data.base import Part, Role, Split
+from fpray.console import many
+from fpray.data.base import DataOptions, Dataset, Part, Role, Split
 from fpray.data.encoded import SUFFIXES, ImageFiles, readable
 from fpray.errors import UserError, message_of
 from fpray.section import one_or_several, several
@@ -158,6 +159,24 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
     return entry.name.lower().endswith(SUFFIXES) and entry.is_file()  # not a pipe, which would be waited for
 
 
+class FolderDataset(Dataset):
+    """A dataset of image files in class folders; what else lies in those is left out, and told."""
+
+    def __init__(self, options: DataOptions) -> None:
+        super().__init__(options)
+        self._left_out: list[str] = []
+
+    def remarks(self) -> list[str]:
+        """A line about the files and folders in class folders that are left out, of those looked into so far."""
+        return left_out_remarks(self._left_out)
+
+    def _image_files(self, root: Path, folder: str, key: str, remedy: str) -> list[str]:
+        """The images directly in a folder, see `image_files`; other things there are left out."""
+        images, left_out = image_files(root, folder, key, remedy)
+        self._left_out += left_out
+        return images
+
+
 def left_out_remarks(left_out: Sequence[str]) -> list[str]:
     """A line about the paths that `image_files` left out; no line if it left none out."""
     if not left_out:
@@ -165,13 +184,9 @@ def left_out_remarks(left_out: Sequence[str]) -> list[str]:
     folders = sum(path.endswith("/") for path in left_out)
     more = ", ..." if len(left_out) > _SHOWN else ""
     return [
-        f"{_many(len(left_out) - folders, 'file')} and {_many(folders, 'folder')} in class folders are left out, being "
+        f"{many(len(left_out) - folders, 'file')} and {many(folders, 'folder')} in class folders are left out, being "
         f"no files that end in {', '.join(SUFFIXES)}: {', '.join(left_out[:_SHOWN])}{more}"
     ]
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def prompt_name(folder: str) -> str:

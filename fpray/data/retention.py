@@ -8,13 +8,13 @@ from pathlib import Path
 
 from fpray.data.base import DataOptions, Dataset, Split
 from fpray.data.encoded import ImageFiles
-from fpray.data.folders import image_files, image_splits, left_out_remarks, prompt_name, subfolders
+from fpray.data.folders import FolderDataset, image_splits, prompt_name, subfolders
 from fpray.errors import UserError
 
 KEY = "data.retention"
 
 
-class Retained(Dataset):
+class Retained(FolderDataset):
     """A folder of class folders, all of whose images are one test split."""
 
     name = "retention"
@@ -22,7 +22,6 @@ class Retained(Dataset):
     def __init__(self, root: str, templates: Sequence[str]) -> None:
         super().__init__(DataOptions(layout=self.name))
         self._root, self._templates = Path(root), templates
-        self._left_out: list[str] = []
 
     @property
     def classes(self) -> Sequence[str]:
@@ -38,9 +37,6 @@ class Retained(Dataset):
     def images(self, split: Split) -> ImageFiles:
         return self._images[split]
 
-    def remarks(self) -> list[str]:
-        return left_out_remarks(self._left_out)
-
     @cached_property
     def _folders(self) -> list[str]:
         found = subfolders(self._root, KEY)
@@ -52,9 +48,8 @@ class Retained(Dataset):
     def _images(self) -> dict[Split, ImageFiles]:
         listed = []
         for label, folder in enumerate(self._folders):
-            images, left_out = image_files(self._root, folder, KEY, "remove it or put images there")
+            images = self._image_files(self._root, folder, KEY, "remove it or put images there")
             listed += [(image, label) for image in images]
-            self._left_out += left_out
         return image_splits(self._root, {Split("retention", self._root.name, "test"): listed}, {})
 
 

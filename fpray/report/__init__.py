@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fpray.report.figures import png
     from fpray.report.files import write_report
     from fpray.report.measures import measures_of
-    from fpray.report.outcomes import Outcomes, estimated, ood_mean
+    from fpray.report.outcomes import Outcomes, estimated, known_outcomes, ood_mean
     from fpray.report.page import Content, as_html, content_of, together
     from fpray.report.pareto import Configuration
     from fpray.report.picks import pick, rules_line
@@ -32,7 +32,7 @@ __getattr__ = attach(
         "curve_front": "curves",
         "png": "figures",
         "write_report": "files",
-        **dict.fromkeys(("Outcomes", "estimated", "ood_mean"), "outcomes"),
+        **dict.fromkeys(("Outcomes", "estimated", "known_outcomes", "ood_mean"), "outcomes"),
         **dict.fromkeys(("Content", "as_html", "content_of", "together"), "page"),
         "Configuration": "pareto",
         "measures_of": "measures",
@@ -60,6 +60,7 @@ __all__ = [
     "curve_front",
     "describe",
     "estimated",
+    "known_outcomes",
     "make_report",
     "measures_of",
     "ood_mean",

@@ -62,11 +62,10 @@ def _draw(axes: Axes, report: Report, method: MethodReport, number: int | None, 
         number: of the method among those that change the model; None for zero-shot, whose mark is WiSE-FT's star.
     """
     on_front = {point.name for point in method.front}
-    own = [p for p in report.points if (p.method, p.model) == (method.method, method.model)]
     colour = "black" if number is None else COLOURS[number % len(COLOURS)]
     mark = "*" if number is None else MARKS[number % len(MARKS)]
     large = (12 if number is None else 6) * size / 10
-    rest = np.array([p.test.pair for p in own if p.name not in on_front]).reshape(-1, 2)
+    rest = np.array([p.test.pair for p in report.of(method) if p.name not in on_front]).reshape(-1, 2)
     front = np.array([p.test.pair for p in method.front]).reshape(-1, 2)
     axes.plot(rest[:, 0], rest[:, 1], mark, color=colour, alpha=0.35, markersize=large * 0.7)
     axes.plot(front[:, 0], front[:, 1], mark, color=colour, markersize=large, label=method.name, zorder=3)

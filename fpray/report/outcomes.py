@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fpray.records import Record, RecordStore
+from fpray.config import Sweep
+from fpray.records import DamagedRecordError, Record, RecordStore
 from fpray.report.pareto import finished
-from fpray.search import Study
+from fpray.search import Study, studies
 from fpray.statistics import Accuracies, Estimate, by_resampling, over_draws
 
 
@@ -49,6 +50,14 @@ def outcomes(records: Sequence[Record], studies: Sequence[Study], store: RecordS
     ]
     draws = dict.fromkeys(record.trial.draw for group in groups for record in group)
     return {draw: _of_draw([[r for r in group if r.trial.draw == draw] for group in groups], store) for draw in draws}
+
+
+def known_outcomes(sweep: Sweep, records: Sequence[Record], store: RecordStore) -> dict[int, Outcomes]:
+    """The outcomes of a sweep's trials; none where an earlier fpray's are among them, which kept no images."""
+    try:
+        return outcomes(records, studies(sweep), store)
+    except (FileNotFoundError, DamagedRecordError):
+        return {}
 
 
 def _of_draw(groups: Sequence[Sequence[Record]], store: RecordStore) -> Outcomes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fpray.config import Sweep
-from fpray.records import DamagedRecordError, Record, RecordStore
+from fpray.records import Record
 from fpray.report.curves import Averaged, curve_front, with_tests
 from fpray.report.hypervolumes import hypervolumes, reference_point_of
-from fpray.report.outcomes import on_test, outcomes
+from fpray.report.outcomes import Outcomes, on_test
 from fpray.report.pareto import Accuracy, Configuration, configurations, front
 from fpray.report.picks import pick
 from fpray.report.views import MethodView
@@ -72,24 +72,31 @@ class Report(BaseModel):
     methods: tuple[MethodReport, ...]
     points: tuple[Configuration, ...]
 
+    def of(self, method: MethodReport) -> list[Configuration]:
+        """A method's configurations, on its front or not."""
+        return [point for point in self.points if (point.method, point.model) == (method.method, method.model)]
+
     def failed(self) -> int:
         """The number of trials that failed."""
         return sum(method.failed for method in self.methods)
 
 
 def make_report(
-    sweep: Sweep, records: Sequence[Record], points: Sequence[Record] = (), store: RecordStore | None = None
+    sweep: Sweep,
+    records: Sequence[Record],
+    points: Sequence[Record] = (),
+    draws: Mapping[int, Outcomes] | None = None,
 ) -> Report:
     """Derive a sweep's report from its records.
 
     Args:
         records: of its trials.
         points: of the points of their curves that were evaluated on the test images.
-        store: has what each trial said of each image, from which intervals follow; None for a report without them.
+        draws: what each trial said of each image, from which intervals follow; without it there are none.
     """
     methods, every = [], []
     known = {record.trial.id: record for record in (*records, *points)}
-    halves = {} if store is None else _half_widths(sweep, records, store)
+    halves = _half_widths(draws or {})
     for study in studies(sweep):
         own = [record for record in records if study.has(record.trial)]
         found = [
@@ -112,8 +119,7 @@ def make_report(
 
 
 def _with_hypervolumes(report: Report, reference_point: tuple[float, float] | None) -> Report:
-    own = {m.name: [c for c in report.points if (c.method, c.model) == (m.method, m.model)] for m in report.methods}
-    views = {name: MethodView.of(found) for name, found in own.items() if found}
+    views = {m.name: MethodView.of(found) for m in report.methods if (found := report.of(m))}
     # (0, 0) was the default of an earlier fpray, over which a hypervolume says nothing.
     given = reference_point if reference_point != (0.0, 0.0) else None
     known = hypervolumes(views, given or reference_point_of(views))
@@ -127,16 +133,10 @@ def _with_hypervolumes(report: Report, reference_point: tuple[float, float] | No
     return report.model_copy(update={"methods": tuple(methods)} | changes)
 
 
-def _half_widths(sweep: Sweep, records: Sequence[Record], store: RecordStore) -> dict[str, Accuracy]:
-    """Half the width of the interval of each configuration's test accuracies; none where an earlier fpray's trials are
-    among them, which kept no images."""
-    try:
-        known = outcomes(records, studies(sweep), store)
-    except (FileNotFoundError, DamagedRecordError):
-        return {}
-    if not known:
-        return {}
-    return {name: Accuracy(id=own.half_width(), ood=ood.half_width()) for name, (own, ood) in on_test(known).items()}
+def _half_widths(draws: Mapping[int, Outcomes]) -> dict[str, Accuracy]:
+    """Half the width of the interval of each configuration's test accuracies."""
+    known = on_test(draws) if draws else {}
+    return {name: Accuracy(id=own.half_width(), ood=ood.half_width()) for name, (own, ood) in known.items()}
 
 
 def _method_report(

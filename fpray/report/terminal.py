@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fpray.console import many
 from fpray.report.curves import Averaged
 from fpray.report.pareto import Configuration
 from fpray.report.picks import pick, rules_line
@@ -72,14 +73,10 @@ def _hypervolumes(report: Report) -> list[Text]:
         return []
     r_id, r_ood = report.reference_point
     over = f"hypervolume over ({r_id:.4g}, {r_ood:.4g})"
-    lines = [f"{over}, of {_many(report.trainings, 'training')} each: {at_trainings}"]
+    lines = [f"{over}, of {many(report.trainings, 'training')} each: {at_trainings}"]
     if at_points != at_trainings:
-        lines.append(f"of {_many(report.configurations, 'configuration')} each: {at_points}")
+        lines.append(f"of {many(report.configurations, 'configuration')} each: {at_points}")
     return [Text(line) for line in lines]
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _averaged(report: Report) -> list[Text]:

@@ -17,8 +17,10 @@ from fpray.report import (
     Configuration,
     Content,
     MethodReport,
+    Outcomes,
     Report,
     content_of,
+    known_outcomes,
     make_report,
     measures_of,
     pick,
@@ -47,15 +49,23 @@ class Results:
     @cached_property
     def report(self) -> Report:
         """Each method's front and picks."""
-        wanted = Schedule(self.sweep, self.records).wanted()
-        return make_report(self.sweep, wanted, self.points, SweepFolder(self.folder).records)
+        return make_report(self.sweep, self._wanted, self.points, self._draws)
 
     @cached_property
     def content(self) -> Content:
         """All numbers of the report's page."""
-        wanted = Schedule(self.sweep, self.records).wanted()
-        store = SweepFolder(self.folder).records
-        return content_of(self.sweep, self.report, wanted, store, dump_sweep(self.sweep), evaluations=self.evaluations)
+        written = dump_sweep(self.sweep)
+        return content_of(self.sweep, self.report, self._wanted, self._draws, written, evaluations=self.evaluations)
+
+    @cached_property
+    def _wanted(self) -> list[Record]:
+        """The records of the trials that the sweep file asks for."""
+        return Schedule(self.sweep, self.records).wanted()
+
+    @cached_property
+    def _draws(self) -> dict[int, Outcomes]:
+        """What they said of each image."""
+        return known_outcomes(self.sweep, self._wanted, SweepFolder(self.folder).records)
 
     @cached_property
     def evaluations(self) -> dict[str, list[Record]]:
@@ -111,10 +121,7 @@ class Results:
             checked_rule(rule)
         except ValueError as error:
             raise UserError(str(error)) from None
-        own = list(self.report.points)
-        if method is not None:
-            found = self._method(method)
-            own = [c for c in own if (c.method, c.model) == (found.method, found.model)]
+        own = list(self.report.points) if method is None else self.report.of(self._method(method))
         picked = pick(own, rule)
         if picked is None:
             of = f" of '{method}'" if method else ""

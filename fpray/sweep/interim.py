@@ -40,7 +40,7 @@ class InterimPage:
         first, self._last = self._last is None, now
         ended = sum(record.has_ended for record in records)
         so_far = f"{ended} of {self._schedule.planned} trials have ended; intervals come with the last"
-        content = content_of(sweep, report, records, None, dump_sweep(sweep), so_far)
+        content = content_of(sweep, report, records, {}, dump_sweep(sweep), so_far)
         file = self._folder.report / "report.html"
         with contextlib.suppress(StorageError):
             write_whole(file, as_html(content).encode())

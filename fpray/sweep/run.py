@@ -14,7 +14,7 @@ from fpray.console import first_of
 from fpray.errors import UserError
 from fpray.records import Hold, LostHoldError, Record, SweepFolder, held, remember
 from fpray.redaction import hidden
-from fpray.report import content_of, make_report, remarks_on, table, write_report
+from fpray.report import content_of, known_outcomes, make_report, remarks_on, table, write_report
 from fpray.search import Schedule
 from fpray.storage import StorageError, is_local, open_storage
 from fpray.sweep.beginning import Begun, begin
@@ -233,8 +233,9 @@ class _Run:
     def _conclude(self, tracker: Tracker | NoTracker, points: Points) -> int:
         """Report on the sweep, whose trials have all ended; returns the exit code."""
         records, of_points = self.schedule.wanted(), points.wanted()
-        report = make_report(self.sweep, records, of_points, self.folder.records)
-        content = content_of(self.sweep, report, records, self.folder.records, dump_sweep(self.sweep))
+        draws = known_outcomes(self.sweep, records, self.folder.records)
+        report = make_report(self.sweep, records, of_points, draws)
+        content = content_of(self.sweep, report, records, draws, dump_sweep(self.sweep))
         files = write_report(report, content, self.folder.report)
         events.console.print(table(report))
         for line in unreadable_lines(records):

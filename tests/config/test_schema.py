@@ -138,7 +138,7 @@ def test_the_models_read_back_as_written(name: Any) -> None:
     ("content", "said"),
     [
         ({"trian": {}}, ["unknown key 'trian'", "did you mean 'train'?"]),
-        ({"zzz": {}}, ["unknown key 'zzz'", "known are: data, methods, model"]),
+        ({"zzz": {}}, ["unknown key 'zzz'", "known are: data, keep, methods, model"]),
         ({"train": {"epoch": 3}}, ["train: unknown key 'epoch'", "did you mean 'epochs'?"]),
         ({"data": {"sed": 3}}, ["data: unknown key 'sed'", "did you mean 'seeds'?"]),
         ({"data": {"layout": "drawnot"}}, ["data: unknown layout 'drawnot'", "did you mean 'drawnet'?"]),

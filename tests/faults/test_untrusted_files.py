@@ -249,7 +249,7 @@ def test_words_of_records_are_shown_as_they_are(word: str, record_of: Callable[.
     console = Console(width=300, file=io.StringIO(), record=True)
     console.print(table(report))
     assert f"word={word}" in console.export_text()
-    page = as_html(content_of(sweep, report, [record], None, word))
+    page = as_html(content_of(sweep, report, [record], {}, word))
     assert "<script>alert" not in page
     (data,) = re.findall('<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)
     (point,) = json.loads(data)["points"]

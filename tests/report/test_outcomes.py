@@ -15,7 +15,7 @@ from upath import UPath
 from fpray.config import Sweep, check_sweep
 from fpray.records import Count, ImageResults, Record, RecordStore
 from fpray.report import make_report, table
-from fpray.report.outcomes import on_test, outcomes
+from fpray.report.outcomes import known_outcomes, on_test, outcomes
 from fpray.search import studies
 
 SIZES = {"id/val": 60, "id/test": 400, "ood/a/val": 60, "ood/a/test": 300, "ood/b/val": 60, "ood/b/test": 200}
@@ -93,9 +93,9 @@ def test_draws_have_students_interval(record_of: Make, store: RecordStore) -> No
 
 @pytest.mark.parametrize(("draws", "seeds"), [(1, 1), (1, 2), (2, 1)])
 def test_the_table_has_intervals_and_none_is_zero(draws: int, seeds: int, record_of: Make, store: RecordStore) -> None:
-    records = stored(record_of, store, draws, seeds)
+    records, sweep = stored(record_of, store, draws, seeds), sweep_of(draws, seeds)
     console = Console(file=StringIO(), width=200)
-    console.print(table(make_report(sweep_of(draws, seeds), records, store=store)))
+    console.print(table(make_report(sweep, records, draws=known_outcomes(sweep, records, store))))
     text = console.file.getvalue()
     assert "± half its 95 % interval" in text
     assert text.count(" ± ") >= 5 and "± 0.0" not in text
@@ -104,6 +104,7 @@ def test_the_table_has_intervals_and_none_is_zero(draws: int, seeds: int, record
 def test_without_images_there_are_no_intervals(record_of: Make, store: RecordStore) -> None:
     records = stored(record_of, store, 1, 1)
     (store.trial_folder("full-000") / "images.npz").unlink()
-    report = make_report(sweep_of(1, 1), records, store=store)
+    sweep = sweep_of(1, 1)
+    report = make_report(sweep, records, draws=known_outcomes(sweep, records, store))
     assert all(point.test_half is None for point in report.points)
     assert '"test_half"' not in report.model_dump_json()

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, ValidationInfo, WithJsonSchema, field_validator
 
 from fpray.data import base
 from fpray.data.base import Part, Role, Split
@@ -73,15 +73,18 @@ def _domain(name: str) -> str:
     return name
 
 
+OF_DOMAINNET = AfterValidator(lambda names: tuple(map(_domain, names)))
+
+
 class DomainNetOptions(base.DataOptions):
     """The folder of DomainNet, the domains and classes to use, and the shares for validation."""
 
     layout: str = "domainnet"
     root: Root
     """DomainNet's folder, with the lists and the folders of the domains."""
-    id: Annotated[OneOrMoreNames, WithJsonSchema(one_or_several(_DOMAIN))] = ("real",)
+    id: Annotated[OneOrMoreNames, OF_DOMAINNET, WithJsonSchema(one_or_several(_DOMAIN))] = ("real",)
     """The ID domain; or several, whose images are trained on together, as DomainBed does."""
-    ood: Annotated[UniqueNames, WithJsonSchema(one_or_several(_DOMAIN))] | None = None
+    ood: Annotated[UniqueNames, OF_DOMAINNET, WithJsonSchema(one_or_several(_DOMAIN))] | None = None
     """The OOD domains; null for all five but `id`."""
     classes: Classes | None = None
     """The class folders; null for all that are in the lists."""
@@ -92,16 +95,11 @@ class DomainNetOptions(base.DataOptions):
     ood_val: Share = 0.1
     """The share of each OOD domain's training list for validation; its test list is its test."""
 
-    @field_validator("id")
-    @classmethod
-    def _of_domainnet(cls, names: Sequence[str]) -> Sequence[str]:
-        return tuple(map(_domain, names))
-
     @field_validator("ood")
     @classmethod
     def _others_than_id(cls, ood: Sequence[str] | None, info: ValidationInfo) -> Sequence[str] | None:
         for name in ood or ():
-            if _domain(name) in info.data.get("id", ()):
+            if name in info.data.get("id", ()):
                 raise ValueError(f"'{name}' is the ID domain; name others")
         return ood
 

@@ -21,13 +21,12 @@ from fpray.data.folders import (
     TOGETHER,
     Classes,
     ClassNames,
+    FolderDataset,
     OneOrMoreNames,
     Share,
     Templates,
     UniqueNames,
-    image_files,
     image_splits,
-    left_out_remarks,
     position,
     prompt_name,
     subfolders,
@@ -36,6 +35,8 @@ from fpray.data.grouping import Groups, group_of
 from fpray.data.paths import Root
 from fpray.errors import UserError, did_you_mean
 
+KEY, REMEDY = "data.root", "remove it or put images there"
+"""Of messages about a class folder."""
 PARTS: dict[Role, Sequence[Part]] = {"id": ("train", "val", "test"), "ood": ("val", "test")}
 REMEDIES: dict[tuple[Role, Part], str] = {
     ("id", "train"): "lower data.id_val or data.id_test",
@@ -107,7 +108,7 @@ def _one_of(written: Any, listed: Any, mapped: Any) -> Any:
     return TypeAdapter(listed).validate_python(written)
 
 
-class Domains(base.Dataset):
+class Domains(FolderDataset):
     """A tree of domains, listed once, when its images are asked for."""
 
     name = "domains"
@@ -117,7 +118,6 @@ class Domains(base.Dataset):
     def __init__(self, options: DomainsOptions) -> None:
         super().__init__(options)
         self._root = Path(options.root)
-        self._left_out: list[str] = []
 
     @property
     def classes(self) -> Sequence[str]:
@@ -135,10 +135,6 @@ class Domains(base.Dataset):
 
     def images(self, split: Split) -> ImageFiles:
         return self._images[split]
-
-    def remarks(self) -> list[str]:
-        """A line about the files and folders in class folders that are left out."""
-        return left_out_remarks(self._left_out)
 
     @cached_property
     def _domains(self) -> dict[str, list[str]]:
@@ -215,15 +211,11 @@ class Domains(base.Dataset):
                 listed.setdefault(split, [])
             self._require_any_class(domain, names)
             for label, folder in enumerate(names):
-                for path in self._files(f"{domain}/{folder}") if folder in folders else ():
+                inside = f"{domain}/{folder}"
+                files = self._image_files(self._root, inside, KEY, REMEDY) if folder in folders else []
+                for path in files:
                     listed[splits[self._part(role, domain, path)]].append((path, label))
         return image_splits(self._root, listed, REMEDIES)
-
-    def _files(self, folder: str) -> list[str]:
-        """The images in a class folder; other things there are added to `_left_out`."""
-        images, left_out = image_files(self._root, folder, "data.root", "remove it or put images there")
-        self._left_out += left_out
-        return images
 
     @cached_property
     def _group_of(self) -> Callable[[str], str] | None:

@@ -23,11 +23,10 @@ from fpray.data.encoded import ImageFiles
 from fpray.data.folders import (
     IMAGENET_TEMPLATES,
     Classes,
+    FolderDataset,
     Share,
     Templates,
     UniqueNames,
-    image_files,
-    left_out_remarks,
     position,
     subfolders,
 )
@@ -126,7 +125,7 @@ class _Found:
     val_wnids: Sequence[str] | None
 
 
-class ImageNet(base.Dataset):
+class ImageNet(FolderDataset):
     """ImageNet with its distribution shifts; on a subset of the classes, all of them are cut down to it."""
 
     name = "imagenet"
@@ -138,7 +137,6 @@ class ImageNet(base.Dataset):
         kept = range(len(WNIDS)) if options.wnids is None else sorted(_CLASS_OF[wnid] for wnid in options.wnids)
         self._label_of = {index: label for label, index in enumerate(kept)}
         self._images: dict[Split, ImageFiles] = {}
-        self._left_out: list[str] = []
 
     @property
     def classes(self) -> Sequence[str]:
@@ -162,10 +160,6 @@ class ImageNet(base.Dataset):
 
     def groups(self, split: Split) -> Sequence[Sequence[int]] | None:
         return tuple(self._found.folders[split.domain].values()) if split.domain in _GROUPED else None
-
-    def remarks(self) -> list[str]:
-        """A line about the files and folders that are left out of the splits looked up so far."""
-        return left_out_remarks(self._left_out)
 
     @cached_property
     def _found(self) -> _Found:
@@ -236,24 +230,21 @@ class ImageNet(base.Dataset):
         """The paths of a set's images, which begin with the name of the set's folder, and their labels."""
         paths, labels = [], []
         for label, inner in enumerate(self._found.folders[name]):
-            found = self._image_files(name, inner)
+            found = self._files_of(name, inner)
             paths += found
             labels += [label] * len(found)
         return paths, labels
 
-    def _image_files(self, name: str, inner: str = "") -> list[str]:
-        """The images in a set's folder or one inside it; other things there are added to `_left_out`."""
+    def _files_of(self, name: str, inner: str = "") -> list[str]:
+        """The images in a set's folder or one inside it."""
         folder = self._folder(name)
-        images, left_out = image_files(
-            folder.parent, f"{folder.name}/{inner}".rstrip("/"), f"data.folders.{name}", "unpack the whole set there"
-        )
-        self._left_out += left_out
-        return images
+        inside, key = f"{folder.name}/{inner}".rstrip("/"), f"data.folders.{name}"
+        return self._image_files(folder.parent, inside, key, "unpack the whole set there")
 
     def _flat(self) -> tuple[list[str], list[int]]:
         """Paths and labels of validation images without folders, numbered in the order of the devkit's labels."""
         folder, wnids = self._folder("val"), self._found.val_wnids or ()
-        paths = self._image_files("val")
+        paths = self._files_of("val")
         if len(paths) != len(wnids):
             raise UserError(
                 f"data.folders.val: '{folder}' has {len(paths)} images, but the devkit labels {len(wnids)}; "

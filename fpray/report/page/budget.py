@@ -34,7 +34,7 @@ def budgets(report: Report, records: Mapping[str, Record]) -> tuple[Budget, ...]
     """
     found = []
     for method in report.methods:
-        own = [c for c in report.points if (c.method, c.model) == (method.method, method.model) and c.training]
+        own = [configuration for configuration in report.of(method) if configuration.training]
         if own:
             curve = at_trainings(MethodView.of(own), report.reference_point)
             found.append(Budget(method=method.name, hypervolumes=curve, hours=_hours(report, own, records)))

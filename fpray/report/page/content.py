@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from fpray.config import Sweep
-from fpray.records import DamagedRecordError, Record, RecordStore
+from fpray.records import Record
 from fpray.report.findings import judged
-from fpray.report.outcomes import Outcomes, outcomes
+from fpray.report.outcomes import Outcomes
 from fpray.report.page.answer import answer
 from fpray.report.page.budget import Budget, budgets
 from fpray.report.page.compared import Comparison, EqualId, Numbers, comparisons
@@ -91,7 +92,7 @@ def content_of(
     sweep: Sweep,
     report: Report,
     records: Sequence[Record],
-    store: RecordStore | None,
+    draws: Mapping[int, Outcomes],
     sweep_file: str,
     so_far: str | None = None,
     evaluations: Mapping[str, Sequence[Record]] | None = None,
@@ -101,12 +102,13 @@ def content_of(
     Args:
         report: the sweep's.
         records: of its trials.
-        store: has what each trial said of each image, from which intervals follow; None for a page without them.
+        draws: what each trial said of each image, from which intervals follow; empty for a page without them.
         sweep_file: the resolved sweep file.
         so_far: how far the sweep is, while it runs.
         evaluations: the records of trials that were evaluated on other data, by the evaluation's name.
     """
-    draws = _outcomes(sweep, records, store)
+    if sweep.model.compared:
+        draws = {}  # views know methods alone, of which each model has its own
     numbers = Numbers(report, draws)
     known = {record.trial.id: record for record in records}
     first = next((record for record in records if record.status == "finished"), None)
@@ -124,22 +126,13 @@ def content_of(
         reference_point=report.reference_point,
         trainings=report.trainings,
         findings=_findings(report, draws, sweep.report.margin),
-        importances=_importances(sweep, records),
+        importances=() if so_far else _importances(sweep, records),  # a second or more, while trials wait
         budgets=budgets(report, known),
         costs=costs(report, records),
         evaluations=evaluated(report, evaluations or {}),
         provenance=provenance(sweep, records),
         sweep_file=sweep_file,
     )
-
-
-def _outcomes(sweep: Sweep, records: Sequence[Record], store: RecordStore | None) -> Mapping[int, Outcomes]:
-    if store is None or sweep.model.compared:
-        return {}
-    try:
-        return outcomes(records, studies(sweep), store)
-    except (FileNotFoundError, DamagedRecordError):  # an earlier fpray's trials, which kept no images
-        return {}
 
 
 def _uncertain(sweep: Sweep, draws: Mapping[int, Outcomes]) -> str:
@@ -171,8 +164,8 @@ def _findings(report: Report, draws: Mapping[int, Outcomes], margin: float) -> t
             claims=tuple(
                 Claim(
                     text=own.claim.text,
-                    difference=own.estimate.value if own.estimate.value == own.estimate.value else None,
-                    half=own.estimate.half_width() if own.estimate.value == own.estimate.value else None,
+                    difference=own.estimate.value if math.isfinite(own.estimate.value) else None,
+                    half=own.estimate.half_width() if math.isfinite(own.estimate.value) else None,
                     p=own.p,
                     verdict=own.verdict,
                 )

@@ -73,4 +73,4 @@ def _draw(axes: Axes, report: Report, method: MethodReport, number: int | None, 
         corners = front[is_on_front(front)]
         corners = corners[np.argsort(corners[:, 0])]
         dash = DASHES[number % len(DASHES)]
-        axes.step(corners[:, 0], corners[:, 1], dash, where="pre", color=colour, linewidth=0.12 * size)
+        axes.step(corners[:, 0], corners[:, 1], linestyle=dash, where="pre", color=colour, linewidth=0.12 * size)

@@ -33,3 +33,15 @@ def test_the_same_report_gives_the_same_file(report: Report) -> None:
 
 def test_methods_differ_in_more_than_colour() -> None:
     assert len(set(figures.MARKS)) == len(set(map(str, figures.DASHES))) == len(figures.COLOURS) == 8
+
+
+def test_eight_methods_have_a_step_of_each_dash(report: Report) -> None:
+    full = next(method for method in report.methods if method.name == "full")
+    names = [f"method{number}" for number in range(8)]
+    own = tuple(full.model_copy(update={"method": name}) for name in names)
+    points = tuple(p.model_copy(update={"method": name}) for name in names for p in report.of(full))
+    many = report.model_copy(update={"methods": own, "points": points})
+    root = ET.fromstring(figures.picture(many, "svg"))
+    styles = [path.attrib.get("style", "") for path in root.iter("{http://www.w3.org/2000/svg}path")]
+    of_lines = {found[1] for style in styles if (found := re.search(r"stroke-dasharray: ([^;]+)", style))}
+    assert len(of_lines) == len(figures.DASHES) - 1  # the first is solid

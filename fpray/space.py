@@ -112,6 +112,11 @@ class IfGiven:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """No default: a sweep file that names the method must say it."""
+
+
+@dataclass(frozen=True)
 class ByValue:
     """The default of a hyperparameter whose dimension depends on the value of another one."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from fpray.config.methods import settings_of
+from fpray.config.methods import asks, settings_of
 from fpray.config.schema import Sweep
 from fpray.data import DATASETS
 from fpray.methods import METHODS
@@ -43,6 +43,8 @@ def todays_defaults() -> Plain:
     for name, layout in DATASETS.items():
         found |= _of(layout.Options, f"data.{name}")
     for name, method in METHODS.items():
+        if asks(method):
+            continue
         settings = settings_of(method).model_validate({})  # some defaults follow from others
         found |= {f"methods.{name}.{key}": _plain(getattr(settings, key)) for key in type(settings).model_fields}
     return found

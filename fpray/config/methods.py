@@ -29,9 +29,9 @@ from fpray.config.resources import Needs
 from fpray.errors import did_you_mean
 from fpray.methods import METHODS, Method
 from fpray.section import Section
-from fpray.space import ByValue, Constant, Dimension, IfGiven, Int, OneOf, Range, Space, grid_cells, is_finite
+from fpray.space import Asked, ByValue, Constant, Dimension, IfGiven, Int, OneOf, Range, Space, grid_cells, is_finite
 
-Default: TypeAlias = Constant | Range | OneOf | IfGiven | ByValue
+Default: TypeAlias = Constant | Range | OneOf | IfGiven | ByValue | Asked
 """What a method may say of a hyperparameter's dimension."""
 DEFAULTS = get_args(Default)
 
@@ -184,10 +184,17 @@ def settings_of(method: type[Method[Any]]) -> type[MethodSettings]:
 def _dimension_field(field: FieldInfo, default: Default) -> tuple[Any, Any]:
     """The type and the default of a hyperparameter's dimension."""
     kind: Any = Annotated[Dimension, within(field), _Described(field)]
+    if isinstance(default, Asked):
+        return kind, Field(description=field.description)
     depends = isinstance(default, IfGiven | ByValue)
     if depends or _may_be_none(field):
         kind = kind | None
     return kind, Field(None if depends else default, description=field.description)
+
+
+def asks(method: type[Method[Any]]) -> bool:
+    """Whether a sweep file that names the method must say more of it."""
+    return any(field.is_required() for field in settings_of(method).model_fields.values())
 
 
 @cache

@@ -104,7 +104,7 @@ def _methods(methods: dict[str, JsonSchemaValue]) -> Iterator[str]:
         yield f"### {name}"
         yield f"{schema.get('description', '')} By default {number} trial{'' if number == 1 else 's'}."
         if own:
-            yield _table(_rows(own))
+            yield _table(_rows(own, schema.get("required", ())))
 
 
 def _dimensions() -> str:

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from fpray.config.data import Data
-from fpray.config.methods import Methods
+from fpray.config.methods import Methods, asks
 from fpray.config.models import Models
 from fpray.config.plugins import PLUGINS, Plugin, install
 from fpray.config.reporting import Reporting
@@ -205,7 +205,7 @@ class Sweep(Section):
     @classmethod
     def _read_methods(cls, written: Any, info: ValidationInfo) -> Any:
         """Name every method where none is named; fill in the common learning rate; search grids by grid."""
-        written = written or dict.fromkeys(METHODS)
+        written = written or dict.fromkeys(name for name, method in METHODS.items() if not asks(method))
         if isinstance(written, list | tuple) and all(isinstance(name, str) for name in written):
             written = dict.fromkeys(written)
         if not isinstance(written, Mapping):
@@ -237,7 +237,7 @@ class Sweep(Section):
             for source in settings.sources():
                 if source not in self.methods:
                     raise ValueError(f"methods.{name}.of: '{source}' is not among the sweep's methods; add it there")
-                if not issubclass(METHODS[source], TrainedMethod):
+                if not METHODS[source].is_source:
                     raise ValueError(f"methods.{name}.of: '{source}' trains nothing; name methods that do")
             for key, dimension in settings.space().items():
                 if self.search.sampler == "grid" and not isinstance(dimension, Constant | Grid):

@@ -14,7 +14,9 @@ from upath import UPath
 from fpray.config import PackedSettings, TrialSettings
 from fpray.data import open_dataset, retained
 from fpray.errors import UserError, message_of
+from fpray.methods import METHODS
 from fpray.model import LoadedClip, Model, open_model
+from fpray.space import Space
 from fpray.storage import StorageError, read_whole, write_whole
 
 DISK = 1e9
@@ -31,6 +33,8 @@ class Expected:
     settings: PackedSettings
     """Those of the method whose trials need most."""
     models: Sequence[Model]
+    spaces: Mapping[str, Space]
+    """The search dimensions of each method, which is held against each model."""
     storage: UPath
     """A folder that the command has just made in the sweep's folder, with a file `command` in it."""
 
@@ -65,9 +69,12 @@ def _problems(expected: Expected, node: str) -> Iterator[str]:
     try:
         settings = expected.settings.unpacked()
         dataset = open_dataset(settings.data)
-        for own in (dataset, *retained(dataset)):
-            own.splits()
+        for each in (dataset, *retained(dataset)):
+            each.splits()
         loaded = [open_model(model.name, model.pretrained) for model in expected.models]
+        for own in loaded:
+            for name, space in expected.spaces.items():
+                METHODS[name].check(own, space, dataset.classes)
     except UserError as error:
         yield str(error)
         return

@@ -31,8 +31,9 @@ class NodeChecks:
         most = max((sweep.resources_of(m) for m in sweep.methods), key=lambda r: (r.gpus, r.loaders))
         method = next(m for m in sweep.methods if sweep.resources_of(m) == most)
         self._folder = folder.path / "nodes"
+        spaces = {name: settings.space() for name, settings in sweep.methods.items()}
         self._expected = Expected(
-            versions_here(), sweep.trial_settings(method).packed(), sweep.model.each(), self._folder
+            versions_here(), sweep.trial_settings(method).packed(), sweep.model.each(), spaces, self._folder
         )
         self._task = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(check_node)
         self._names: dict[str, str] = {}

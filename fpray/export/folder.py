@@ -20,8 +20,9 @@ from fpray.errors import UserError
 from fpray.export.again import weights_of_trial
 from fpray.export.card import card
 from fpray.export.choosing import Chosen
-from fpray.export.model import CLASSES_FILE, HEAD_FILE
 from fpray.model import (
+    CLASSES_FILE,
+    HEAD_FILE,
     LoadedClip,
     Model,
     averaged,

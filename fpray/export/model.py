@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,13 +9,10 @@ from typing import NamedTuple
 
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fpray.errors import UserError
-from fpray.model import Classifier, LoadedClip, open_model
-
-CLASSES_FILE, HEAD_FILE = "classes.json", "head.safetensors"
+from fpray.model import CLASSES_FILE, HEAD_FILE, Classifier, LoadedClip, open_model, read_head
 
 
 class Label(NamedTuple):
@@ -75,8 +71,5 @@ def load_model(folder: str | Path) -> ExportedModel:
         if not (folder / name).is_file():
             raise UserError(f"'{folder}' has no {name}; name a folder that `fpray export` wrote")
     clip = open_model(f"local-dir:{folder}", None)
-    classes = json.loads((folder / CLASSES_FILE).read_text())
-    weights = load_file(folder / HEAD_FILE)
-    head = nn.Linear(weights["weight"].shape[1], weights["weight"].shape[0])
-    head.load_state_dict(weights)
+    classes, head = read_head(folder)
     return ExportedModel(clip, classes, head)

@@ -23,9 +23,9 @@ from fpray.methods.base import (
 )
 
 
-def _order(kind: type[Method[Any]]) -> tuple[bool, bool, str]:
-    """That of tables: what trains nothing, what trains, what builds on others' results."""
-    return kind.builds_on is not None, issubclass(kind, TrainedMethod), kind.name
+def _order(kind: type[Method[Any]]) -> tuple[bool, bool, bool, str]:
+    """That of tables: the pre-trained model, what else trains nothing, what trains, what builds on others' results."""
+    return kind.builds_on is not None, issubclass(kind, TrainedMethod), kind.is_source, kind.name
 
 
 METHODS: Registry[Method[Any]] = Registry(Method, __name__, "fpray.methods", _order)  # type: ignore[type-abstract]

@@ -82,6 +82,8 @@ class Method(nn.Module, ABC, Generic[P]):
     """The number of trials that it gets where the sweep file doesn't say."""
     builds_on: ClassVar[tuple[str, ...] | None] = None
     """The methods that a `DerivedMethod` builds on where the sweep file doesn't say; None for every other."""
+    is_source: ClassVar[bool] = False
+    """Whether a `DerivedMethod` can build on its trials."""
 
     params: P
 
@@ -109,8 +111,11 @@ class Method(nn.Module, ABC, Generic[P]):
         return cls(cast(P, cls.Params.model_validate(params)), reference)
 
     @classmethod
-    def check(cls, loaded: LoadedClip, space: Space) -> None:
+    def check(cls, loaded: LoadedClip, space: Space, classes: Sequence[str]) -> None:
         """Find out before any trial whether the method can be applied to a model with these search dimensions.
+
+        Args:
+            classes: the names of the data's classes.
 
         Raises:
             UserError: if it can't; by default it always can.
@@ -144,6 +149,7 @@ class TrainedMethod(Method[T]):
       switched too: the reference's classifier isn't, another is kept in `eval` mode by overriding `train`.
     """
 
+    is_source = True
     classifier: Classifier
     """Evaluated on validation images after each epoch."""
 

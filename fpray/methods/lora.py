@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -66,7 +67,7 @@ class LoRA(TrainedMethod[LoRAParams]):
         self.classifier.encoder = get_peft_model(self.classifier.encoder, config)
 
     @classmethod
-    def check(cls, loaded: LoadedClip, space: Space) -> None:
+    def check(cls, loaded: LoadedClip, space: Space, classes: Sequence[str]) -> None:
         encoder = copy.deepcopy(loaded.visual)
         unpack(encoder)
         run = layers_run(encoder, torch.zeros(1, 3, *loaded.image_size))

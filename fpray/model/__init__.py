@@ -4,7 +4,7 @@ A `Model` is a name and the tag of its weights. `open_model` finds out before a 
 `UserError` says why. `load_reference` makes the `Reference` from it and a dataset: both towers, tokenizer, transforms,
 and the zero-shot `Classifier`, which is a frozen image encoder with a linear head. `weights_of` a trained classifier
 have the keys that plain open_clip knows, and `load_weights` reads them back; `averaged` and
-`interpolate` are between two models'.
+`interpolate` are between two models'. `read_checkpoint` opens one of a user's own, and `read_head` an exported head.
 `unpack` and `pack` rewrite attention for LoRA.
 
 Names need no torch; the rest, which does, is imported when it is first used.
@@ -17,6 +17,7 @@ from fpray.model.names import LOCAL, SHIPPED, Model, require_model
 
 if TYPE_CHECKING:
     from fpray.model.attention import pack, unpack
+    from fpray.model.checkpoints import CLASSES_FILE, HEAD_FILE, read_checkpoint, read_head
     from fpray.model.classifier import Classifier, averaged, interpolate, load_weights, metadata_of, weights_of
     from fpray.model.clip import LoadedClip, open_clip_config, save_tokenizer, switch_on_checkpointing
     from fpray.model.known import computed_by, device_name
@@ -27,6 +28,7 @@ __getattr__ = attach(
     __name__,
     {
         **dict.fromkeys(("pack", "unpack"), "attention"),
+        **dict.fromkeys(("CLASSES_FILE", "HEAD_FILE", "read_checkpoint", "read_head"), "checkpoints"),
         **dict.fromkeys(
             ("Classifier", "averaged", "interpolate", "load_weights", "metadata_of", "weights_of"), "classifier"
         ),
@@ -38,8 +40,10 @@ __getattr__ = attach(
 )
 
 __all__ = [
-    "LOCAL",
+    "CLASSES_FILE",
     "Classifier",
+    "HEAD_FILE",
+    "LOCAL",
     "SHIPPED",
     "LoadedClip",
     "Model",
@@ -54,6 +58,8 @@ __all__ = [
     "open_clip_config",
     "open_model",
     "pack",
+    "read_checkpoint",
+    "read_head",
     "require_model",
     "save_tokenizer",
     "switch_on_checkpointing",

@@ -55,6 +55,9 @@ REASONS = (
     ),
 )
 
+NO_CHECKPOINT = "is no checkpoint of '{name}' ({{error}}); name the model that it was made with as model.name"
+"""What is said of weights that don't fit, where nothing better is known."""
+
 
 def open_model(name: str, pretrained: str | None) -> LoadedClip:
     """Load a model on the CPU, and try both towers on one image and one prompt.
@@ -72,6 +75,25 @@ def open_model(name: str, pretrained: str | None) -> LoadedClip:
     except Exception as error:  # open_clip, timm, torch, safetensors and huggingface_hub raise nearly every kind
         raise UserError(_sentence(name, pretrained, error)) from error
     return loaded
+
+
+@contextmanager
+def told(what: str, name: str, place: Path) -> Iterator[None]:
+    """Turn whatever a checkpoint of a model raises into one sentence.
+
+    Args:
+        what: the sweep file's key, and what it says.
+        place: the checkpoint's file or folder.
+
+    Raises:
+        UserError: if it can't be loaded, for any reason.
+    """
+    try:
+        with _no_log():
+            yield
+    except Exception as error:  # as above
+        file = place if place.is_file() else None
+        raise UserError(_reason(what, file, error, NO_CHECKPOINT.format(name=name))) from error
 
 
 @contextmanager
@@ -106,25 +128,35 @@ def _hub_answers() -> bool:
 
 
 def _sentence(name: str, pretrained: str | None, error: Exception) -> str:
-    is_file = pretrained is not None and Path(pretrained).is_file()
+    file = Path(pretrained) if pretrained is not None and Path(pretrained).is_file() else None
     what = f"model.name: '{name}'" if pretrained is None else f"model.pretrained: '{pretrained}'"
-    if pretrained is not None and not is_file:
+    if pretrained is not None and file is None:
         what += f" of '{name}'"
+    if file is not None:
+        return _reason(what, file, error, NO_CHECKPOINT.format(name=name))
+    if name.startswith("local-dir:"):
+        mend = "mend its open_clip_config.json, or put in the weights that fit it"
+        return _reason(what, file, error, f"can't be loaded ({{error}}); {mend}")
+    return _reason(what, file, error, "can't be loaded ({error}); name another one")
+
+
+def _reason(what: str, file: Path | None, error: Exception, otherwise: str) -> str:
+    """The sentence for a model, or for a file of its weights.
+
+    Args:
+        otherwise: what is said of `what` where nothing better is known.
+    """
     chain = list(causes(error))
     messages = "\n".join(f"{[kind.__name__ for kind in type(e).__mro__]} {e}" for e in chain)
     brief = f"{type(chain[-1]).__name__}: {_first_line(chain[-1])}"
-    if pretrained is not None and is_file and _is_no_weights(Path(pretrained)):
+    if file is not None and _is_no_weights(file):
         return f"{what} is no file of weights; name one that torch.save wrote, or a .safetensors with that ending"
     for pattern, meaning in REASONS:
         if re.search(pattern, messages):
             return f"{what} {meaning.format(hub=constants.ENDPOINT, error=brief)}"
     if "Error(s) in loading state_dict" in messages:
         brief = _misfit(messages)
-    if is_file:
-        return f"{what} is no checkpoint of '{name}' ({brief}); name the model that it was made with as model.name"
-    if name.startswith("local-dir:"):
-        return f"{what} can't be loaded ({brief}); mend its open_clip_config.json, or put in the weights that fit it"
-    return f"{what} can't be loaded ({brief}); name another one"
+    return f"{what} {otherwise.replace('{error}', brief)}"
 
 
 def _is_no_weights(path: Path) -> bool:

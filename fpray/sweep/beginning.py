@@ -100,9 +100,9 @@ def _check(sweep: Sweep) -> None:
     Raises:
         UserError: for the first thing that would.
     """
-    with events.doing("checking the models"):
-        weights = preflight(sweep)
     dataset = open_dataset(sweep.data)
+    with events.doing("checking the models"):
+        weights = preflight(sweep, dataset.classes)
     with events.doing("checking the data"):
         check_objectives(sweep, dataset.splits())
         remarks = quick_check(dataset, max(sweep.resources_of(method).workers for method in sweep.methods))

@@ -12,8 +12,11 @@ from fpray.model import open_model, switch_on_checkpointing
 from fpray.records import Count, accuracies
 
 
-def preflight(sweep: Sweep) -> dict[str, int]:
+def preflight(sweep: Sweep, classes: Sequence[str]) -> dict[str, int]:
     """Load every model of a sweep once, and hold every chosen method against it.
+
+    Args:
+        classes: the names of the data's classes.
 
     Returns:
         The number of weights of each model's image tower.
@@ -29,7 +32,7 @@ def preflight(sweep: Sweep) -> dict[str, int]:
                 f"train.gradient_checkpointing: the image tower of '{model.name}' doesn't offer it; leave it out"
             )
         for name, settings in sweep.methods.items():
-            METHODS[name].check(loaded, settings.space())
+            METHODS[name].check(loaded, settings.space(), classes)
         weights[model.short] = sum(weight.numel() for weight in loaded.visual.parameters())
     return weights
 

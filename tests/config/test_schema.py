@@ -30,7 +30,7 @@ def complaint(**content: Any) -> str:
 
 def test_a_name_alone_is_a_sweep_of_every_method_on_drawnet() -> None:
     sweep = sweep_of()
-    assert list(sweep.methods) == list(METHODS)
+    assert list(sweep.methods) == [name for name in METHODS if name != "given"]
     assert isinstance(sweep.data, DrawNetOptions)
     assert (sweep.model.name, sweep.search.sampler, sweep.train.seeds) == ("drawnet-s", "tpe", (0,))
     assert sweep.search.objectives == ("id/val/top1", "ood/val/top1")
@@ -55,6 +55,13 @@ def test_the_common_learning_rate_fills_in_where_a_method_has_none() -> None:
     assert chosen["full"].space()["lr"] == Log(1e-6, 1e-4)
     assert chosen["l2"].space()["lr"] == Constant(1e-5)
     assert "lr" not in chosen["zero_shot"].space() | chosen["wise_ft"].space()
+
+
+def test_a_given_model_must_be_named_and_may_be_a_source() -> None:
+    assert complaint(methods=["given"]) == "my.yaml: methods.given.checkpoint: field required"
+    methods = {"given": {"checkpoint": {"grid": ["a.pt", "b.pt"]}}, "wise_ft": {"of": "given"}}
+    chosen = sweep_of(methods=methods).methods
+    assert (chosen["given"].trials, chosen["wise_ft"].sources()) == (2, ("given",))
 
 
 def test_grids_say_how_many_trials() -> None:

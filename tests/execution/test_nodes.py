@@ -20,6 +20,7 @@ from fpray.execution.cluster import Cluster
 from fpray.execution.nodecheck import Expected, check_node, versions_here
 from fpray.execution.nodes import NodeChecks
 from fpray.records import SweepFolder
+from fpray.space import Constant
 from tests.sweeps import sweep_of
 
 HERE = socket.gethostname()
@@ -38,8 +39,10 @@ def expected(tmp_path: Path, tiny_clip: str) -> Expected:
     sweep = sweep_of(model={"name": tiny_clip}, data={"train_images": 80})
     (tmp_path / "nodes").mkdir()
     (tmp_path / "nodes" / "command").touch()
-    settings = sweep.trial_settings("full").packed()
-    return Expected(versions_here(), settings, sweep.model.each(), UPath(tmp_path / "nodes"))
+    spaces = {name: settings.space() for name, settings in sweep.methods.items()}
+    return Expected(
+        versions_here(), sweep.trial_settings("full").packed(), sweep.model.each(), spaces, UPath(tmp_path / "nodes")
+    )
 
 
 def with_resources(expected: Expected, sweep: Sweep) -> Expected:
@@ -49,6 +52,12 @@ def with_resources(expected: Expected, sweep: Sweep) -> Expected:
 def test_nothing_is_wrong_with_this_machine(expected: Expected) -> None:
     assert check_node(expected, "me") == []
     assert (expected.storage / "me").exists()
+
+
+def test_a_checkpoint_that_is_not_there_is_told(expected: Expected, tmp_path: Path) -> None:
+    gone = dataclasses.replace(expected, spaces={"given": {"checkpoint": Constant(str(tmp_path / "gone.pt"))}})
+    (said,) = check_node(gone, "me")
+    assert said.startswith("methods.given.checkpoint: no such file or folder")
 
 
 def test_another_version_is_all_that_is_told(expected: Expected) -> None:

@@ -122,15 +122,15 @@ def test_a_tower_that_bypasses_its_layers_is_refused(reference: Reference) -> No
     clip = nn.Module()
     clip.visual = eva
     loaded = replace(reference.loaded, name="EVA", clip=clip)
-    LoRA.check(loaded, {"layers": Constant("mlp")})
+    LoRA.check(loaded, {"layers": Constant("mlp")}, ["thing"])
     for layers in (Constant("attention"), Choice(("mlp", "both"))):
         with pytest.raises(UserError, match=r"methods.lora.layers: .* 'EVA' has no attention layers .*; write mlp"):
-            LoRA.check(loaded, {"layers": layers})
+            LoRA.check(loaded, {"layers": layers}, ["thing"])
 
 
 def test_the_check_leaves_the_model_as_it_is(reference: Reference) -> None:
     before = str(reference.loaded.clip.visual)
-    LoRA.check(reference.loaded, {"layers": Choice(("attention", "mlp", "both"))})
+    LoRA.check(reference.loaded, {"layers": Choice(("attention", "mlp", "both"))}, ["thing"])
     assert str(reference.loaded.clip.visual) == before
     assert not any(module._forward_pre_hooks for module in reference.loaded.clip.modules())
 

@@ -217,12 +217,12 @@ def test_lora_merged_is_lora_unmerged(tower: str, layers: str, reference_of: Cal
 def test_where_lora_cant_be_applied_is_said_before_the_sweep(tower: str, name_of: Callable[[str], str]) -> None:
     both = Sweep(name="any", model={"name": name_of(tower)}, methods=["full", "lora"])
     if tower not in WITHOUT_LORA:
-        preflight(both)
+        preflight(both, ["a"])
         return
     instead = "write mlp" if tower == "timm_convnext" else "leave lora out"
     with pytest.raises(UserError, match=f"methods.lora.layers: .* has no attention layers .*; {instead}$"):
-        preflight(both)
-    preflight(both.model_copy(update={"methods": Sweep(name="any", methods=["full"]).methods}))
+        preflight(both, ["a"])
+    preflight(both.model_copy(update={"methods": Sweep(name="any", methods=["full"]).methods}), ["a"])
 
 
 @pytest.mark.parametrize("tower", TOWERS)
@@ -298,7 +298,7 @@ def test_gradient_checkpointing_is_refused_where_a_tower_ignores_it(
     train = {"gradient_checkpointing": True}
     sweep = check_sweep({"name": "s", "methods": ["full"], "model": {"name": name_of(tower)}, "train": train}, "s")
     if can:
-        preflight(sweep)
+        preflight(sweep, ["a"])
     else:
         with pytest.raises(UserError, match="train.gradient_checkpointing: the image tower of .* doesn't offer it"):
-            preflight(sweep)
+            preflight(sweep, ["a"])

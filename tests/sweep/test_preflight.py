@@ -269,7 +269,7 @@ def test_a_repository_that_is_not_there_is_said(hub_at: Callable[[str], None]) -
 
 
 def test_every_model_and_every_method_is_held_against_each_other(tiny_clip: str, folder: Path) -> None:
-    preflight(Sweep(name="any", model={"name": tiny_clip}))
+    preflight(Sweep(name="any", model={"name": tiny_clip}), ["a"])
     change(folder, "vision_cfg.layers", 1)
     with pytest.raises(UserError, match=r"model.name: 'local-dir:.*can't be loaded"):
-        preflight(Sweep(name="any", model={"name": [tiny_clip, f"local-dir:{folder}"]}))
+        preflight(Sweep(name="any", model={"name": [tiny_clip, f"local-dir:{folder}"]}), ["a"])

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -26,7 +27,7 @@ from tests.report.test_files import FILES
 from tests.sweeps import records_in
 from tests.waiting import wait_for
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "name": "small",
     "data": {"train_images": 120},
     "train": {"epochs": 3, "batch_size": 40, "lr": {"log": [1e-4, 1e-3]}, "warmup_steps": 2, "alphas": 3},
@@ -55,7 +56,9 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory, tiny_clip: str) -> Call
     parent = tmp_path_factory.mktemp("sweeps")
 
     def write(storage: str, **changes: object) -> Path:
-        content = SMALL | {"model": {"name": tiny_clip}, "storage": str(parent / storage)} | changes
+        methods = SMALL["methods"] | {"given": {"checkpoint": tiny_clip.removeprefix("local-dir:")}}
+        own = {"model": {"name": tiny_clip}, "storage": str(parent / storage), "methods": methods}
+        content = SMALL | own | changes
         path = parent / f"{storage}.yaml"
         path.write_text(yaml.safe_dump(content))
         return path

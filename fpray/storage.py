@@ -219,15 +219,33 @@ def files_below(folder: UPath, pattern: str) -> list[str]:
         return sorted(str(path) for path in found if len(path.parts) == depth and path.match(pattern))
 
 
-def _all_below(folder: UPath) -> list[str]:
-    """All files below a folder that is not local, as paths from there."""
+def sizes_below(folder: UPath, pattern: str) -> dict[str, int]:
+    """The bytes of each of the files that `files_below` finds.
+
+    Raises:
+        UnreadableError: if they can't be listed.
+    """
+    names = files_below(folder, pattern)
+    with reading(folder):
+        if is_local(folder):
+            return {name: (Path(folder.path) / name).stat().st_size for name in names}
+        known = _all_below(folder)
+        return {name: known[name] for name in names if name in known}
+
+
+def _all_below(folder: UPath) -> dict[str, int]:
+    """All files below a folder that is not local, as paths from there, and their bytes."""
     if _is_object_store(folder):
         # Asked for a folder, and not for what has a prefix, some stores look twice more where there is none.
-        found = folder.fs.find(folder.parent.path, prefix=f"{folder.name}/")
+        found = folder.fs.find(folder.parent.path, prefix=f"{folder.name}/", detail=True)
     else:
-        found = folder.fs.find(folder.path)
+        found = folder.fs.find(folder.path, detail=True)
     above = f"{folder.path}/"
-    return [path.removeprefix(above) for path in found if path.startswith(above) and path != above]
+    return {
+        path.removeprefix(above): int(known.get("size") or 0)
+        for path, known in found.items()
+        if path.startswith(above) and path != above
+    }
 
 
 def remove(path: UPath) -> None:

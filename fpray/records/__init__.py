@@ -31,7 +31,7 @@ from fpray.records.record import (
 from fpray.records.stop import StopRequest
 from fpray.records.store import AttemptStore, DamagedRecordError, RecordStore, SupersededError
 from fpray.records.trial import ALPHA, Trial, configuration_id, configuration_of, trial_id
-from fpray.records.weights import classes_of, digest_of, prune, pruned_digest
+from fpray.records.weights import classes_of, digest_of, kept_bytes, prune, pruned_digest
 
 __all__ = [
     "ALPHA",
@@ -67,6 +67,7 @@ __all__ = [
     "held",
     "holder",
     "identify",
+    "kept_bytes",
     "known_storages",
     "provenance_of",
     "remember",

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from fpray.records.store import PRUNED, WEIGHTS, RecordStore
-from fpray.storage import read_if_there, remove, write_whole
+from fpray.storage import read_if_there, remove, sizes_below, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +31,12 @@ def prune(store: RecordStore, trial_id: str) -> int:
     write_whole(folder / PRUNED, json.dumps({"digest": digest_of(weights), "bytes": size}).encode())
     remove(folder / WEIGHTS)
     return size
+
+
+def kept_bytes(store: RecordStore) -> dict[str, int]:
+    """The bytes of each trial's weights, of those that are kept."""
+    found = sizes_below(store.folder / "trials", f"*/{WEIGHTS}")
+    return {file.partition("/")[0]: size for file, size in found.items()}
 
 
 def pruned_digest(store: RecordStore, trial_id: str) -> str | None:

@@ -63,7 +63,8 @@ def _draw(axes: Axes, report: Report, method: MethodReport, number: int | None, 
     """
     on_front = {point.name for point in method.front}
     colour = "black" if number is None else COLOURS[number % len(COLOURS)]
-    mark = "*" if number is None else MARKS[number % len(MARKS)]
+    turn = 0 if number is None else (number + number // 8) % 8  # a ninth has the first's colour with another mark
+    mark = "*" if number is None else MARKS[turn]
     large = (12 if number is None else 6) * size / 10
     rest = np.array([p.test.pair for p in report.of(method) if p.name not in on_front]).reshape(-1, 2)
     front = np.array([p.test.pair for p in method.front]).reshape(-1, 2)
@@ -72,5 +73,6 @@ def _draw(axes: Axes, report: Report, method: MethodReport, number: int | None, 
     if number is not None and len(front):
         corners = front[is_on_front(front)]
         corners = corners[np.argsort(corners[:, 0])]
-        dash = DASHES[number % len(DASHES)]
-        axes.step(corners[:, 0], corners[:, 1], linestyle=dash, where="pre", color=colour, linewidth=0.12 * size)
+        axes.step(
+            corners[:, 0], corners[:, 1], linestyle=DASHES[turn], where="pre", color=colour, linewidth=0.12 * size
+        )

@@ -50,10 +50,14 @@ def effective_robustness(id_accuracy: float, ood_accuracy: float) -> float:
 
     For other data there is no line of models trained on it alone: compare with full fine-tuning at equal ID instead.
     """
+    return ood_accuracy - expected_of_imagenet(id_accuracy)
+
+
+def expected_of_imagenet(id_accuracy: float) -> float:
+    """The mean accuracy over ImageNet's five shifts that `IMAGENET_LINE` has for an accuracy on ImageNet."""
     slope, intercept = IMAGENET_LINE
     share = min(max(id_accuracy / 100, 1e-6), 1 - 1e-6)
-    expected = 1 / (1 + math.exp(-(slope * math.log(share / (1 - share)) + intercept)))
-    return ood_accuracy - 100 * expected
+    return 100 / (1 + math.exp(-(slope * math.log(share / (1 - share)) + intercept)))
 
 
 def measures_of(

@@ -11,6 +11,7 @@ from fpray.records import Record, SweepFolder, identify, renew
 from fpray.redaction import hidden
 from fpray.report import describe
 from fpray.search import Schedule, tried_again
+from fpray.sweep.disk import lack_of_room
 from fpray.sweep.doubts import doubts
 from fpray.sweep.events import events
 from fpray.sweep.leaving import Leaving
@@ -52,7 +53,7 @@ def begin(sweep: Sweep, folder: SweepFolder, *, address: str | None, retry_faile
     points = points_of(schedule, folder, retry_failed)
     if points is None or not points.complete:
         if not checked:
-            _check(sweep)
+            _check(sweep, folder)
         require_same_data(fingerprints_of_draws(sweep.data), folder, records)
     identity = _identify(sweep, folder)
     settle(sweep, folder, start)
@@ -94,7 +95,7 @@ def _try_again(records: list[Record], sweep: Sweep, start: Start, folder: SweepF
     return again
 
 
-def _check(sweep: Sweep) -> None:
+def _check(sweep: Sweep, folder: SweepFolder) -> None:
     """Find out what would go wrong in trials, before any of them starts.
 
     Raises:
@@ -110,7 +111,8 @@ def _check(sweep: Sweep) -> None:
     if any(needs.gpus and not needs.loaders for needs in resources):
         events.say("note: no process loads images for the GPU, which will wait; raise resources.cpus")
     sizes = {split: len(dataset.images(split)) for split in dataset.splits()}
-    for line in (*remarks, *doubts(sweep, sizes, weights)):
+    room = lack_of_room(sweep, folder, weights)
+    for line in (*remarks, *doubts(sweep, sizes, weights), *((room,) if room else ())):
         events.say(f"note: {line}")
 
 
@@ -127,7 +129,7 @@ def _without_auto(sweep: Sweep, folder: SweepFolder, address: str | None, leavin
     left = [key for key in auto if key not in known]
     if not left:
         return sweep, False
-    _check(sweep)
+    _check(sweep, folder)
     return _tried(sweep, left, address, leaving), True
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from fpray.config import Sweep
+from fpray.data import open_dataset
+from fpray.sweep.disk import weights_line
 from fpray.sweep.estimate import estimate_line
 from fpray.sweep.plan import plan, require_room_here, schedule_of, trials_line
+from fpray.sweep.preflight import preflight
 
 
 def dry_run_lines(sweep: Sweep, *, here: bool) -> list[str]:
@@ -20,4 +23,7 @@ def dry_run_lines(sweep: Sweep, *, here: bool) -> list[str]:
         require_room_here(sweep)
     schedule = schedule_of(sweep)
     lines = [plan(sweep), trials_line(schedule)]
-    return [*lines, estimate_line(schedule)] if here and not schedule.complete else lines
+    if not here or schedule.complete:
+        return lines
+    weights = preflight(sweep, open_dataset(sweep.data).classes)
+    return [*lines, weights_line(sweep, weights), estimate_line(schedule)]

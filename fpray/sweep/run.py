@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fpray.config import Sweep, dump_sweep
 from fpray.console import first_of
 from fpray.errors import UserError
-from fpray.records import Hold, LostHoldError, Record, SweepFolder, held, remember
+from fpray.records import Hold, LostHoldError, Record, SweepFolder, held, kept_bytes, remember
 from fpray.redaction import hidden
 from fpray.report import content_of, known_outcomes, make_report, remarks_on, table, write_report
 from fpray.search import Schedule
@@ -235,9 +235,14 @@ class _Run:
         records, of_points = self.schedule.wanted(), points.wanted()
         draws = known_outcomes(self.sweep, records, self.folder.records)
         report = make_report(self.sweep, records, of_points, draws)
-        content = content_of(self.sweep, report, records, draws, dump_sweep(self.sweep))
+        pruned = prune_weights(self.sweep, report, records, self.folder.records)
+        content = content_of(
+            self.sweep, report, records, draws, dump_sweep(self.sweep), kept=kept_bytes(self.folder.records)
+        )
         files = write_report(report, content, self.folder.report)
         events.console.print(table(report))
+        if pruned:
+            events.say(pruned)
         for line in unreadable_lines(records):
             events.say(f"warning: {line}")
         failed = [record for record in (*records, *of_points) if record.status == "failed"]
@@ -247,8 +252,6 @@ class _Run:
             events.say(
                 "once you have changed what made them fail, the same command with --retry-failed tries them again"
             )
-        if pruned := prune_weights(self.sweep, report, records, self.folder.records):
-            events.say(pruned)
         events.say(f"records and report: {hidden(str(self.folder.path))}")
         problem = tracker.close(report, files, events.say)
         if problem is not None:

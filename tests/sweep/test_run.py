@@ -239,4 +239,5 @@ def test_dry_run_shows_the_resolved_file_and_starts_nothing(tmp_path: Path) -> N
     assert done.exit_code == 0
     assert "epochs: 7" in done.stdout
     assert "trials: zero_shot 1" in done.stdout
+    assert f"GB of weights in '{storage}'" in done.stdout
     assert not storage.exists()

@@ -14,8 +14,9 @@ from fpray.report.outcomes import Outcomes
 from fpray.report.page.answer import answer
 from fpray.report.page.budget import Budget, budgets
 from fpray.report.page.compared import Comparison, EqualId, Numbers, comparisons
-from fpray.report.page.cost import Cost, costs, provenance
+from fpray.report.page.cost import Cost, costs, disk_line, provenance
 from fpray.report.page.elsewhere import Evaluation, evaluated
+from fpray.report.page.lines import Baseline, Surface, baseline, surfaces
 from fpray.report.page.points import Point, points_of
 from fpray.report.picks import rules_line
 from fpray.report.report import Report
@@ -74,6 +75,9 @@ class Content(BaseModel):
     images: dict[str, int]
     """Of each split."""
     points: tuple[Point, ...]
+    baseline: Baseline | None
+    surfaces: tuple[Surface, ...]
+    """Of methods with several draws or seeds."""
     comparisons: tuple[Comparison, ...]
     equal_id: tuple[EqualId, ...]
     reference_point: tuple[float, float]
@@ -83,6 +87,8 @@ class Content(BaseModel):
     """By PED-ANOVA on validation accuracies; of methods with two hyperparameters and eight configurations or more."""
     budgets: tuple[Budget, ...]
     costs: tuple[Cost, ...]
+    disk: str | None
+    """What the weights that are kept take; None while that isn't known."""
     evaluations: tuple[Evaluation, ...]
     provenance: dict[str, str]
     sweep_file: str
@@ -96,6 +102,7 @@ def content_of(
     sweep_file: str,
     so_far: str | None = None,
     evaluations: Mapping[str, Sequence[Record]] | None = None,
+    kept: Mapping[str, int] | None = None,
 ) -> Content:
     """Compute the page's content.
 
@@ -106,6 +113,7 @@ def content_of(
         sweep_file: the resolved sweep file.
         so_far: how far the sweep is, while it runs.
         evaluations: the records of trials that were evaluated on other data, by the evaluation's name.
+        kept: the bytes of each trial's weights, of those that are kept.
     """
     if sweep.model.compared:
         draws = {}  # views know methods alone, of which each model has its own
@@ -121,14 +129,17 @@ def content_of(
         uncertain=_uncertain(sweep, draws),
         images={} if first is None else {split: count.total for split, count in first.results.items()},
         points=points_of(report, known, numbers),
+        baseline=baseline(sweep.data.layout, report),
+        surfaces=surfaces(report),
         comparisons=comparisons(report, numbers, sweep.report.margin),
         equal_id=numbers.equal_id(),
         reference_point=report.reference_point,
         trainings=report.trainings,
         findings=_findings(report, draws, sweep.report.margin),
         importances=() if so_far else _importances(sweep, records),  # a second or more, while trials wait
-        budgets=budgets(report, known),
-        costs=costs(report, records),
+        budgets=budgets(sweep, report, known),
+        costs=costs(sweep, report, records),
+        disk=None if kept is None else disk_line(kept),
         evaluations=evaluated(report, evaluations or {}),
         provenance=provenance(sweep, records),
         sweep_file=sweep_file,

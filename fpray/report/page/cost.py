@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,18 +19,39 @@ class Cost(BaseModel):
     method: str
     trials: int
     hours: float
+    gpu_hours: float | None
+    """None for trials without a GPU."""
     images_per_second: float | None
     """In training; None for a method that doesn't train."""
     not_training: float | None
     """The share of the time that was not training: validation and the test."""
 
 
-def costs(report: Report, records: Sequence[Record]) -> tuple[Cost, ...]:
+def costs(sweep: Sweep, report: Report, records: Sequence[Record]) -> tuple[Cost, ...]:
     """The cost of each method."""
     return tuple(
-        _cost(m.name, [r for r in records if r.status == "finished" and _is_of(r, m.method, m.model)])
+        _cost(
+            m.name,
+            [r for r in records if r.status == "finished" and _is_of(r, m.method, m.model)],
+            gpus_of(sweep, m.method),
+        )
         for m in report.methods
     )
+
+
+def gpus_of(sweep: Sweep, method: str) -> float:
+    """The GPUs that a trial of a method has."""
+    needs = sweep.resources_of(method)
+    return needs.gpus * needs.workers
+
+
+def disk_line(kept: Mapping[str, int]) -> str:
+    """What the kept weights take.
+
+    Args:
+        kept: the bytes of each trial's.
+    """
+    return f"{sum(kept.values()) / 1e6:,.1f} MB of weights, of {len(kept)} trials"
 
 
 def _is_of(record: Record, method: str, model: str | None) -> bool:
@@ -38,7 +59,7 @@ def _is_of(record: Record, method: str, model: str | None) -> bool:
     return own.method == method and (model is None or (own.model is not None and own.model.short == model))
 
 
-def _cost(name: str, records: Sequence[Record]) -> Cost:
+def _cost(name: str, records: Sequence[Record], gpus: float) -> Cost:
     seconds = sum(record.cost.seconds for record in records if record.cost)
     training = sum(epoch.seconds for record in records for epoch in record.history)
     images = sum(epoch.images for record in records for epoch in record.history)
@@ -46,6 +67,7 @@ def _cost(name: str, records: Sequence[Record]) -> Cost:
         method=name,
         trials=len(records),
         hours=seconds / 3600,
+        gpu_hours=seconds / 3600 * gpus if gpus else None,
         images_per_second=images / training if training else None,
         not_training=1 - training / seconds if training and seconds else None,
     )

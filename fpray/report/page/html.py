@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined
 
 from fpray.report.page.content import Content
 
-PARTS = ("page.html", "page.css", "page.js", "d3.min.js")
+PARTS = ("page.html", "page.css", "picture.js", "page.js", "d3.min.js")
 
 
 def as_html(content: Content) -> str:
@@ -19,5 +19,9 @@ def as_html(content: Content) -> str:
     # A text in a script must not end it, whatever it says.
     data = content.model_dump_json().replace("<", "\\u003c")
     return environment.from_string(own["page.html"]).render(
-        content=content, data=data, style=own["page.css"], script=own["page.js"], d3=own["d3.min.js"]
+        content=content,
+        data=data,
+        style=own["page.css"],
+        script=own["picture.js"] + own["page.js"],
+        d3=own["d3.min.js"],
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from math import hypot
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fpray.config import Needs, Resources
 from fpray.records import RecordStore
 from fpray.report.page import trials_csv
+from fpray.report.page.budget import budgets
+from fpray.report.page.cost import costs
 from fpray.results import Results
 
 
@@ -72,7 +76,24 @@ def test_costs_and_provenance(finished: Results) -> None:
                 sum(e.images for e in epochs) / sum(e.seconds for e in epochs)
             )
             assert 0 < own.not_training < 1
+            assert own.gpu_hours is None
+    kept = {path.parent.name: path.stat().st_size for path in Path(str(finished.folder)).glob("trials/*/*.safetensors")}
+    assert finished.content.disk == f"{sum(kept.values()) / 1e6:,.1f} MB of weights, of {len(finished.records)} trials"
     assert finished.content.provenance["torch"] and finished.content.provenance["device"] == "cpu"
+
+
+def test_hours_of_gpus_are_counted_gpu_by_gpu(finished: Results) -> None:
+    of_lora = finished.sweep.methods["lora"].model_copy(update={"resources": Needs(gpus=1, workers=2)})
+    gpus = Resources(gpus=0.5, cpus=2)
+    sweep = finished.sweep.model_copy(
+        update={"resources": gpus, "methods": {**finished.sweep.methods, "lora": of_lora}}
+    )
+    for own in costs(sweep, finished.report, finished.records):
+        assert own.gpu_hours == pytest.approx(own.hours * (2 if own.method == "lora" else 0.5))
+    hours = {own.method: own for own in budgets(sweep, finished.report, {r.trial.id: r for r in finished.records})}
+    plain = {own.method: own.hours for own in finished.content.budgets}
+    assert hours["lora"].hours == pytest.approx(2 * plain["lora"]) and hours["lora"].gpu
+    assert hours["wise_ft"].hours == pytest.approx(plain["wise_ft"] / 2)
 
 
 def test_the_budget_ends_at_the_hypervolume_of_all(finished: Results) -> None:

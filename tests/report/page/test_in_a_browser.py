@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,18 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from fpray.report import as_html
+from fpray.config import check_sweep
+from fpray.records import Count, Record, Trial
+from fpray.report import as_html, content_of, make_report
+from fpray.report.page.lines import Surface
 from fpray.results import Results
 from tests.browser import browser_page, require_browser
 
 require_browser()
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+SHIFTS = ("imagenet_v2", "imagenet_sketch", "imagenet_r", "objectnet", "imagenet_a")
+SWEEP = check_sweep({"name": "published", "methods": {"full": {"trials": 72}}}, "published")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +111,62 @@ def test_switches_show_other_accuracies(page: Page, finished: Results) -> None:
     assert "sketch" in str(page.locator("#chart").text_content())
     for key, value in (("part", "test"), ("axes", "linear"), ("domain", "mean")):
         page.select_option(f"#{key}", value)
+
+
+def test_the_baseline_and_the_surfaces_of_repeats_are_drawn_where_they_hold(
+    page: Page, finished: Results, tmp_path: Path
+) -> None:
+    assert page.locator("#chart .baseline").count() == 1
+    page.get_by_label("baseline").uncheck()
+    assert page.locator("#chart .baseline").count() == 0
+    page.get_by_label("baseline").check()
+    assert page.locator("#surfaces").is_hidden()
+    surfaces = tuple(Surface(method="full", share=share, corners=((60, 50), (70, 40))) for share in (0.5, 1))
+    content = finished.content.model_copy(update={"surfaces": surfaces})
+    (tmp_path / "repeats.html").write_text(as_html(content), encoding="utf-8")
+    with another(page) as own:
+        own.goto((tmp_path / "repeats.html").as_uri())
+        own.get_by_label("what half of the repeats attain").check()
+        assert own.locator("#chart .surface").count() == 2
+        for key, value in (("part", "val"), ("domain", "worst")):
+            own.select_option(f"#{key}", value)
+            assert own.locator("#chart .surface, #chart .baseline").count() == 0
+
+
+@pytest.mark.parametrize("name", ["model_soups_b32", "wise_ft_b16"])
+def test_published_models_have_their_fronts(name: str, page: Page, tmp_path: Path) -> None:
+    """By the page, from records, as by a comparison of each with each."""
+    with (FIXTURES / f"{name}.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    unit = 100 if name == "model_soups_b32" else 1
+    records = [published(number, row, unit) for number, row in enumerate(rows)]
+    report = make_report(SWEEP, records)
+    (tmp_path / "report.html").write_text(as_html(content_of(SWEEP, report, records, {}, "")), encoding="utf-8")
+    accuracies = [(float(row["imagenet"]), sum(float(row[shift]) for shift in SHIFTS)) for row in rows]
+    expected = {
+        f"full-{n:03d}"
+        for n, (own, ood) in enumerate(accuracies)
+        if not any(a >= own and b >= ood and (a, b) != (own, ood) for a, b in accuracies)
+    }
+    if name == "wise_ft_b16":
+        assert {rows[int(trial[-3:])]["alpha"] for trial in expected} == {"0.7", "0.6", "0.5", "0.4"}
+    with another(page) as own:
+        own.goto((tmp_path / "report.html").as_uri())
+        labels = [mark.get_attribute("aria-label") for mark in own.locator("#chart .mark:not(.faint)").all()]
+        assert {str(label).split(":")[0] for label in labels} == expected
+        assert own.locator("#chart .mark").count() == len(rows)
+
+
+def published(number: int, row: dict[str, str], unit: int) -> Record:
+    """A published model as a trial, with its test accuracies for validation ones, too."""
+    places = {"id": "imagenet"} | {f"ood/{shift}": shift for shift in SHIFTS}
+    counts = {
+        f"{split}/{part}": Count(correct=round(10_000 * unit * float(row[key])), total=1_000_000)
+        for split, key in places.items()
+        for part in ("val", "test")
+    }
+    trial = Trial(id=f"full-{number:03d}", method="full", number=number, seed=0, params={"lr": 1e-5})
+    return Record(trial=trial, started=0, status="finished", results=counts)
 
 
 def test_every_knob_is_drawn(page: Page) -> None:

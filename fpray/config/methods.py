@@ -27,7 +27,7 @@ from pydantic.json_schema import JsonSchemaValue
 from fpray.config.dimensions import dimension_schema
 from fpray.config.resources import Needs
 from fpray.errors import did_you_mean
-from fpray.methods import METHODS, Method
+from fpray.methods import LISTS, METHODS, Method
 from fpray.section import Section
 from fpray.space import Asked, ByValue, Constant, Dimension, IfGiven, Int, OneOf, Range, Space, grid_cells, is_finite
 
@@ -197,6 +197,13 @@ def asks(method: type[Method[Any]]) -> bool:
     return any(field.is_required() for field in settings_of(method).model_fields.values())
 
 
+def listed(written: Any) -> Any:
+    """The names that a word stands for; anything else as it is."""
+    if written == "all":
+        return [name for name, method in METHODS.items() if not asks(method)]
+    return list(LISTS[written]) if isinstance(written, str) and written in LISTS else written
+
+
 @cache
 def _reader_of(method: type[Method[Any]]) -> TypeAdapter[Any]:
     """Reads a method's section, {name: settings}: with the name above, a mistake in the settings says where it is."""
@@ -226,7 +233,8 @@ class _OfEveryMethod:
         known = {name: handler(settings_of(method).__pydantic_core_schema__) for name, method in METHODS.items()}
         other = {"title": "plug-in's method", "type": ["object", "null"]}
         settings = {"type": ["object", "null"], "properties": known, "additionalProperties": other}
-        return {"anyOf": [settings, {"type": "array", "items": {"type": "string"}}]}
+        names = {"type": "array", "items": {"type": "string"}}
+        return {"anyOf": [settings, names, {"enum": ["all", *LISTS]}]}
 
 
 Methods: TypeAlias = Annotated[

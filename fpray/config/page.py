@@ -41,8 +41,9 @@ DATA = """
     own, whose keys stand in its code.
 """
 METHODS = """
-    A list of names, `[full, l2]`, or a key for each method, with its settings below. A file with `plugins` may name
-    methods of its own, whose keys stand in their code. Each method has, beside its hyperparameters:
+    A list of names, `[full, l2]`, a word for one (`paper`, the default, `fast` or `all`), or a key for each method,
+    with its settings below. A file with `plugins` may name methods of its own, whose keys stand in their code. Each
+    method has, beside its hyperparameters:
 """
 DIMENSIONS = """
     A hyperparameter is a constant, `lr: 1.0e-5`, or a dimension, of which it has one in each trial:

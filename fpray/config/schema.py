@@ -19,14 +19,14 @@ from pydantic import (
 )
 
 from fpray.config.data import Data
-from fpray.config.methods import Methods, asks
+from fpray.config.methods import Methods, listed
 from fpray.config.models import Models
 from fpray.config.plugins import PLUGINS, Plugin, install
 from fpray.config.reporting import Reporting
 from fpray.config.resources import Resources
 from fpray.config.train import Train
 from fpray.errors import did_you_mean
-from fpray.methods import METHODS, Method, TrainedMethod
+from fpray.methods import LISTS, METHODS, Method, TrainedMethod
 from fpray.section import Section
 from fpray.space import Choice, Constant, Grid
 from fpray.storage import DEFAULT_STORAGE
@@ -166,7 +166,9 @@ class Sweep(Section):
     search: Search = Search()
     """The choice of trials."""
     methods: Methods = Field(default_factory=dict, validate_default=True)
-    """The methods to compare, with their trials and what is searched; without it, every method there is."""
+    """The methods to compare, with their trials and what is searched: a mapping, a list of names, or a word for a list.
+    `paper`, the default, has those that the paper compares and the linear probe; `fast` has full fine-tuning and what
+    is made of it for nothing; `all` has every method that can do without settings."""
     report: Reporting = Reporting()
     """What the report shows of each method."""
     resources: Resources = Resources()
@@ -204,13 +206,14 @@ class Sweep(Section):
     @field_validator("methods", mode="before")
     @classmethod
     def _read_methods(cls, written: Any, info: ValidationInfo) -> Any:
-        """Name every method where none is named; fill in the common learning rate; search grids by grid."""
-        written = written or dict.fromkeys(name for name, method in METHODS.items() if not asks(method))
+        """Name the methods of a word; fill in the common learning rate; search grids by grid."""
+        written = listed(written or "paper")
         if isinstance(written, list | tuple) and all(isinstance(name, str) for name in written):
             written = dict.fromkeys(written)
         if not isinstance(written, Mapping):
             raise ValueError(
-                "name the methods alone, [full, l2], or as keys with settings, {full: {trials: 8}, l2: {}}"
+                "name the methods alone, [full, l2], as keys with settings, {full: {trials: 8}, l2: {}}, or by one of "
+                f"the words {', '.join(['all', *LISTS])}"
             )
         filled = {name: {} if settings is None else settings for name, settings in written.items()}
         for name, settings in filled.items():

@@ -30,7 +30,17 @@ def _order(kind: type[Method[Any]]) -> tuple[bool, bool, bool, str]:
 
 METHODS: Registry[Method[Any]] = Registry(Method, __name__, "fpray.methods", _order)  # type: ignore[type-abstract]
 
+PAPER = ("zero_shot", "linear_probe", "full", "l1", "l2", "kd", "lora", "wise_ft")
+"""The methods that arXiv 2405.16027 compares, and the linear probe."""
+LISTS: dict[str, tuple[str, ...]] = {
+    "paper": PAPER,
+    "fast": ("zero_shot", "linear_probe", "full", "wise_ft", "lines", "block_wise_ft"),
+}
+"""Words for lists of methods; `fast` is full fine-tuning with what is made of it for nothing. `all` is every method
+that asks for nothing."""
+
 __all__ = [
+    "LISTS",
     "METHODS",
     "Batch",
     "Course",

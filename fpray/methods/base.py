@@ -151,7 +151,7 @@ class TrainedMethod(Method[T]):
 
     is_source = True
     classifier: Classifier
-    """Evaluated on validation images after each epoch."""
+    """What is trained."""
 
     def __init__(self, params: T, reference: Reference) -> None:
         super().__init__(params, reference)
@@ -220,6 +220,10 @@ class TrainedMethod(Method[T]):
         Args:
             lr_factor: the learning rate of the step, as a share of its peak.
         """
+
+    def current(self) -> Classifier:
+        """The classifier to evaluate on validation images after an epoch: by default the one that is trained."""
+        return self.classifier
 
     def plain(self) -> Classifier:
         return self.classifier

@@ -18,7 +18,15 @@ from fpray.model.names import LOCAL, SHIPPED, Model, require_model
 if TYPE_CHECKING:
     from fpray.model.attention import pack, unpack
     from fpray.model.checkpoints import CLASSES_FILE, HEAD_FILE, read_checkpoint, read_head
-    from fpray.model.classifier import Classifier, averaged, interpolate, load_weights, metadata_of, weights_of
+    from fpray.model.classifier import (
+        Classifier,
+        averaged,
+        averaged_each,
+        interpolate,
+        load_weights,
+        metadata_of,
+        weights_of,
+    )
     from fpray.model.clip import LoadedClip, open_clip_config, save_tokenizer, switch_on_checkpointing
     from fpray.model.known import computed_by, device_name
     from fpray.model.opening import open_model
@@ -30,7 +38,8 @@ __getattr__ = attach(
         **dict.fromkeys(("pack", "unpack"), "attention"),
         **dict.fromkeys(("CLASSES_FILE", "HEAD_FILE", "read_checkpoint", "read_head"), "checkpoints"),
         **dict.fromkeys(
-            ("Classifier", "averaged", "interpolate", "load_weights", "metadata_of", "weights_of"), "classifier"
+            ("Classifier", "averaged", "averaged_each", "interpolate", "load_weights", "metadata_of", "weights_of"),
+            "classifier",
         ),
         **dict.fromkeys(("LoadedClip", "open_clip_config", "save_tokenizer", "switch_on_checkpointing"), "clip"),
         **dict.fromkeys(("computed_by", "device_name"), "known"),
@@ -49,6 +58,7 @@ __all__ = [
     "Model",
     "Reference",
     "averaged",
+    "averaged_each",
     "computed_by",
     "device_name",
     "interpolate",

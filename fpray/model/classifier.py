@@ -90,7 +90,8 @@ def interpolate(start: nn.Module, end: nn.Module, alpha: float, into: nn.Module)
     Args:
         into: may be `end`.
     """
-    tensors = list(zip(*(module.state_dict().values() for module in (start, end, into)), strict=True))
+    states = [module.state_dict() for module in (start, end, into)]
+    tensors = [tuple(state[key] for state in states) for key in states[2]]  # by key: the order may be another
     floating = [three for three in tensors if three[2].is_floating_point()]
     starts, ends, own = ([three[n] for three in floating] for n in range(3))
     # One call for all tensors: a small model has as many as a large one.
@@ -107,6 +108,21 @@ def averaged(start: Classifier, weights: Mapping[str, Tensor], alpha: float) -> 
     classifier = copy.deepcopy(start)
     load_weights(classifier, weights)
     interpolate(start, classifier, alpha, into=classifier)
+    return classifier
+
+
+@torch.no_grad()
+def averaged_each(start: Classifier, weights: Mapping[str, Tensor], alphas: Mapping[str, float]) -> Classifier:
+    """As `averaged`, with an alpha for each of the weights, by their keys in `weights_of`."""
+    before = weights_of(start)
+    between = {
+        key: (1 - alphas[key]) * before[key] + alphas[key] * value
+        if value.is_floating_point()
+        else (value if alphas[key] >= 0.5 else before[key])
+        for key, value in weights.items()
+    }
+    classifier = copy.deepcopy(start)
+    load_weights(classifier, between)
     return classifier
 
 

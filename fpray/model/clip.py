@@ -59,7 +59,10 @@ class LoadedClip:
 
     def encode_text(self, texts: list[str]) -> Tensor:
         """The text tower's L2-normalised features, [texts, embed_dim], on the model's device."""
-        tokens = self.tokenizer(texts).to(self.logit_scale.device)
+        return self.encode_tokens(self.tokenizer(texts).to(self.logit_scale.device))
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        """The same of texts that are tokens already, [texts, context length], on the model's device."""
         features: Tensor = cast(Any, self.clip).encode_text(tokens, normalize=True)
         return features
 

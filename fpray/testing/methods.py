@@ -55,8 +55,8 @@ class MethodConformance:
         return [weights_of(classifier)]
 
     def expected(self, method: Any) -> Classifier:
-        """For a `TrainedMethod`, the classifier whose logits `plain()` must have: the one that was trained."""
-        classifier: Classifier = method.classifier
+        """For a `TrainedMethod`, the classifier whose logits `plain()` must have: the one that was validated."""
+        classifier: Classifier = method.current()
         return classifier
 
     def build(self, reference: Reference, **overrides: float) -> Any:

@@ -86,7 +86,7 @@ def train(
         torch.manual_seed(epoch_seed(seed, epoch, runtime.rank))
         losses = _train_epoch(stepper, stream, batches.steps, epoch)
         trained_at = time.monotonic()
-        predictions = validation.predict(method.classifier) if settings.validates_after(epoch + 1) else {}
+        predictions = validation.predict(method.current()) if settings.validates_after(epoch + 1) else {}
         done = Epoch(
             epoch=epoch + 1,
             step=(epoch + 1) * batches.steps,

@@ -100,7 +100,7 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
     if isinstance(method, TrainedMethod):
         record, known = _train(method, record, settings.train, checkpoint, store, runtime)
     began, classifier = time.monotonic(), method.plain()
-    if isinstance(method, TrainedMethod) and classifier is not method.classifier:  # as with LoRA, which is merged
+    if isinstance(method, TrainedMethod) and classifier is not method.current():  # as with LoRA, which is merged
         known = {}
     predictions = _evaluate(classifier, known, reference, runtime, settings.train.autocast)
     predictions |= _retention(classifier, reference, runtime, settings.train.autocast)

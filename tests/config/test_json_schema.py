@@ -190,10 +190,10 @@ def test_a_resolved_file_is_valid(schema: Any) -> None:
 
 
 def test_names_of_plugins_are_for_files_that_have_some(schema: Any) -> None:
-    mine: dict[str, Any] = {"methods": {"full": {}, "car_ft": {"strength": 1}}, "data": {"layout": "csv", "file": "x"}}
+    mine: dict[str, Any] = {"methods": {"full": {}, "digrap": {"omega": 1}}, "data": {"layout": "csv", "file": "x"}}
     assert complaints(schema, mine | {"plugins": ["mine.py"]}) == []
     assert complaints(schema, mine | {"plugins": [{"file": "/x/mine.py", "sha256": "0"}]}) == []
-    assert complaints(schema, {"methods": ["car_ft"], "plugins": "mine.py"}) == []
+    assert complaints(schema, {"methods": ["digrap"], "plugins": "mine.py"}) == []
     assert complaints(schema, {"methods": mine["methods"]}) != []
     assert complaints(schema, {"data": mine["data"]}) != []
     assert complaints(schema, {"methods": {"full": {"strength": 1}}, "plugins": ["mine.py"]}) != []

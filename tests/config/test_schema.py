@@ -11,7 +11,7 @@ from fpray.config.file import check_sweep, dump_sweep
 from fpray.config.schema import Sweep
 from fpray.data.layouts.drawnet import DrawNetOptions
 from fpray.errors import UserError
-from fpray.methods import METHODS
+from fpray.methods import LISTS, METHODS
 from fpray.model.names import Model
 from fpray.space import Choice, Constant, Grid, Log, Uniform
 from fpray.testing import registered, scripted
@@ -28,9 +28,9 @@ def complaint(**content: Any) -> str:
     return str(caught.value)
 
 
-def test_a_name_alone_is_a_sweep_of_every_method_on_drawnet() -> None:
+def test_a_name_alone_is_a_sweep_of_the_papers_methods_on_drawnet() -> None:
     sweep = sweep_of()
-    assert list(sweep.methods) == [name for name in METHODS if name != "given"]
+    assert set(sweep.methods) == set(LISTS["paper"])
     assert isinstance(sweep.data, DrawNetOptions)
     assert (sweep.model.name, sweep.search.sampler, sweep.train.seeds) == ("drawnet-s", "tpe", (0,))
     assert sweep.search.objectives == ("id/val/top1", "ood/val/top1")
@@ -55,6 +55,13 @@ def test_the_common_learning_rate_fills_in_where_a_method_has_none() -> None:
     assert chosen["full"].space()["lr"] == Log(1e-6, 1e-4)
     assert chosen["l2"].space()["lr"] == Constant(1e-5)
     assert "lr" not in chosen["zero_shot"].space() | chosen["wise_ft"].space()
+
+
+def test_words_stand_for_lists_of_methods() -> None:
+    assert set(sweep_of(methods="paper").methods) == set(LISTS["paper"])
+    assert set(sweep_of(methods="fast").methods) == set(LISTS["fast"])
+    assert list(sweep_of(methods="all").methods) == [name for name in METHODS if name != "given"]
+    assert "or by one of the words all, paper, fast" in complaint(methods="papers")
 
 
 def test_a_given_model_must_be_named_and_may_be_a_source() -> None:
@@ -166,7 +173,7 @@ def test_the_models_read_back_as_written(name: Any) -> None:
         ({"methods": {"ful": {}}}, ["methods: unknown key 'ful'", "did you mean 'full'?"]),
         ({"methods": ["full", "l22"]}, ["methods: unknown key 'l22'", "did you mean 'l2'?"]),
         ({"methods": "full"}, ["methods: name the methods"]),
-        ({"methods": [{"full": {"trials": 2}}, "l2"]}, ["methods: name the methods alone, [full, l2], or as keys"]),
+        ({"methods": [{"full": {"trials": 2}}, "l2"]}, ["methods: name the methods alone, [full, l2], as keys"]),
         ({"methods": [["full"]]}, ["methods: name the methods alone"]),
         ({"methods": {"full": 3}}, ["methods.full: write keys below it, for example {trials: 3}"]),
         ({"methods": {"full": {"trials": True}}}, ["methods.full.trials: takes numbers, not true or false"]),
@@ -287,5 +294,5 @@ def test_a_method_that_is_added_later_is_read_and_written_in_the_order_of_tables
         assert complaint(methods={"scripted": {"lrr": 1}}) == (
             "my.yaml: methods.scripted: unknown key 'lrr'; did you mean 'lr'?"
         )
-        assert "scripted" in sweep_of().methods
-    assert "scripted" not in sweep_of().methods
+        assert "scripted" in sweep_of(methods="all").methods
+    assert "scripted" not in sweep_of(methods="all").methods

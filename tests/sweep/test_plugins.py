@@ -32,14 +32,14 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def file(tmp_path: Path, tiny_clip: str) -> Path:
     """A sweep file with the worked example of a method beside it."""
-    shutil.copy(EXAMPLES / "car_ft.py", tmp_path)
+    shutil.copy(EXAMPLES / "digrap.py", tmp_path)
     content = {
         "name": "own",
-        "plugins": ["car_ft.py"],
+        "plugins": ["digrap.py"],
         "model": {"name": tiny_clip},
         "data": {"train_images": 80},
         "train": {"epochs": 1, "batch_size": 40, "lr": 1e-3, "alphas": 0},
-        "methods": {"zero_shot": {}, "car_ft": {"trials": 2}},
+        "methods": {"zero_shot": {}, "digrap": {"trials": 2}},
         "storage": str(tmp_path / "results"),
         "tracking": None,
     }
@@ -54,20 +54,20 @@ def test_a_sweep_of_a_method_outside_the_package(file: Path) -> None:
     ended = run("sweep", file)
     assert ended.returncode == 0, ended.stderr
     folder = file.parent / "results" / "own"
-    sha256 = hashlib.sha256((file.parent / "car_ft.py").read_bytes()).hexdigest()
+    sha256 = hashlib.sha256((file.parent / "digrap.py").read_bytes()).hexdigest()
     records = RecordStore(UPath(folder)).read_all()
-    assert [r.trial.id for r in records if r.status == "finished"] == ["car_ft-000", "car_ft-001", "zero_shot-000"]
+    assert [r.trial.id for r in records if r.status == "finished"] == ["digrap-000", "digrap-001", "zero_shot-000"]
     for record in records[:2]:
-        assert record.history[0].losses.keys() == {"cross_entropy", "context"}
-        assert record.provenance is not None and record.provenance.plugins == {"car_ft.py": sha256}
+        assert record.history[0].losses.keys() == {"cross_entropy"}
+        assert record.provenance is not None and record.provenance.plugins == {"digrap.py": sha256}
     assert yaml.safe_load((folder / "sweep.yaml").read_text())["plugins"] == [
-        {"file": str(file.parent / "car_ft.py"), "sha256": sha256}
+        {"file": str(file.parent / "digrap.py"), "sha256": sha256}
     ]
     # A changed plug-in is told, since the records are of the one before.
-    (file.parent / "car_ft.py").write_text((file.parent / "car_ft.py").read_text() + "# changed\n")
+    (file.parent / "digrap.py").write_text((file.parent / "digrap.py").read_text() + "# changed\n")
     again = run("sweep", file)
     assert again.returncode == 0, again.stderr
-    assert "note: car_ft.py has changed since car_ft-000, car_ft-001 ran with it; they stay as they are" in again.stdout
+    assert "note: digrap.py has changed since digrap-000, digrap-001 ran with it; they stay as they are" in again.stdout
 
 
 def test_a_folder_that_names_a_plug_in_runs_none_of_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""CAR-FT holds what every method must, and its loss is the paper's formula."""
+"""CAR-FT: its loss is the paper's formula."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from car_ft import CarFT, contexts_of
 from torch.distributions import Categorical, kl_divergence
 
+from fpray.methods.car_ft import CarFT, contexts_of
 from fpray.model import Reference
-from fpray.testing import MethodConformance, Squares, first_batch, small_reference
-
-
-class TestCarFT(MethodConformance):
-    method = CarFT
+from fpray.testing import Squares, first_batch, small_reference
 
 
 class OneTemplate(Squares):

@@ -1,0 +1,40 @@
+"""EMA: the exponential moving average of the weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from fpray.methods.averaging import AveragedMethod
+from fpray.methods.base import TrainedParams
+from fpray.space import IfGiven, Log
+
+
+class EMAParams(TrainedParams):
+    """How far the average reaches back."""
+
+    horizon: Annotated[float | None, Field(gt=0, le=1), Log(0.02, 1.0)] = None
+    """The steps that the average reaches back, 1 / (1 - momentum), as a share of the training; the same for every
+    length."""
+    momentum: Annotated[float | None, Field(ge=0, lt=1), IfGiven(in_place_of="horizon")] = None
+    """The share of the average that a step leaves, in place of `horizon`; published ones are 0.999 (R-Adapter) to
+    0.9999."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.horizon is None) == (self.momentum is None):
+            raise ValueError("give horizon or momentum, and not both")
+        return self
+
+
+class EMA(AveragedMethod[EMAParams]):
+    """average <- momentum * average + (1 - momentum) * w after each step."""
+
+    name = "ema"
+    Params = EMAParams
+
+    def shares(self, steps: int) -> list[float]:
+        if self.params.momentum is not None:
+            return [1 - self.params.momentum] * steps
+        return [min(1.0, 1 / (float(self.params.horizon or 1) * steps))] * steps

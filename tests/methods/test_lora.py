@@ -11,12 +11,16 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from fpray.config import Train
 from fpray.errors import UserError
 from fpray.methods.lora import LoRA
+from fpray.methods.oft import OFT
 from fpray.model.classifier import weights_of
 from fpray.model.reference import Reference
 from fpray.space import Choice, Constant
+from fpray.training import Runtime, train
 
+SETTINGS = Train(epochs=3, batch_size=16, warmup_steps=0)
 DEFAULT = {"lr": 1e-3, "rank": 4, "alpha": 16.0, "dropout": 0.0, "layers": "both"}
 ATTENTION, MLP = {"q", "k", "v", "out"}, {"c_fc", "c_proj"}
 
@@ -165,3 +169,61 @@ def test_the_seed_decides_the_start(reference: Reference) -> None:
     torch.manual_seed(1)
     other = dict(LoRA.make(DEFAULT, reference).named_parameters())
     assert any(not torch.equal(first[key], other[key]) for key in first if "lora_A" in key)
+
+
+@pytest.mark.parametrize("variant", ["lora", "rslora", "dora", "pissa"])
+def test_each_variant_starts_at_the_reference_and_is_merged_equal(
+    variant: str, reference: Reference, pixels: Tensor, alone: Runtime
+) -> None:
+    method = method_of(reference, variant=variant, rank=8, alpha=None)
+    with torch.no_grad():
+        torch.testing.assert_close(method.eval().classifier(pixels), reference.classifier(pixels), rtol=1e-4, atol=1e-4)
+    torch.manual_seed(0)
+    train(method, SETTINGS, 0, reference.dataset.splits(), alone, None, lambda checkpoint: None)
+    with torch.no_grad():
+        live = method.eval().classifier(pixels)
+        torch.testing.assert_close(method.plain().eval()(pixels), live, rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(live, reference.classifier(pixels), atol=0.01)
+
+
+def factors_of(method: LoRA, name: str) -> tuple[Tensor, Tensor, Tensor]:
+    """A, B and the frozen weight of a layer."""
+    found = dict(method.named_parameters())
+    prefix = f"classifier.encoder.base_model.model.transformer.resblocks.0.{name}"
+    a, b = (found[f"{prefix}.lora_{factor}.default.weight"].detach() for factor in "AB")
+    return a, b, found[f"{prefix}.base_layer.weight"].detach()
+
+
+def test_variants_are_their_formulas(reference: Reference) -> None:
+    start = weights_of(reference.classifier)
+    name, key = "mlp.c_fc", "visual.transformer.resblocks.0.mlp.c_fc.weight"
+    stable = method_of(reference, variant="rslora", rank=4, alpha=None)
+    move(stable)
+    a, b, base = factors_of(stable, name)
+    torch.testing.assert_close(weights_of(stable.plain())[key], base + 8 / 4**0.5 * b @ a, rtol=1e-4, atol=1e-5)
+    principal = method_of(reference, variant="pissa", rank=4, alpha=None)
+    a, b, base = factors_of(principal, name)
+    u, s, v = torch.linalg.svd(start[key], full_matrices=False)
+    torch.testing.assert_close(b @ a, u[:, :4] * s[:4] @ v[:4], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(base + b @ a, start[key], rtol=1e-4, atol=1e-5)
+    lengths = method_of(reference, variant="dora", rank=4, alpha=None)
+    move(lengths)
+    a, b, base = factors_of(lengths, name)
+    turned = base + b @ a
+    expected = base.norm(dim=1, keepdim=True) * turned / turned.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(weights_of(lengths.plain())[key], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_oft_is_a_rotation(reference: Reference, pixels: Tensor, alone: Runtime) -> None:
+    method = OFT.make({"lr": 1e-2, "layers": "mlp", "block_size": 8}, reference)
+    with torch.no_grad():
+        torch.testing.assert_close(method.eval().classifier(pixels), reference.classifier(pixels), rtol=1e-4, atol=1e-4)
+    train(method, SETTINGS, 0, reference.dataset.splits(), alone, None, lambda checkpoint: None)
+    start, left = weights_of(reference.classifier), weights_of(method.plain())
+    for key in (f"visual.transformer.resblocks.{block}.mlp.c_fc.weight" for block in (0, 1)):
+        torch.testing.assert_close(left[key] @ left[key].T, start[key] @ start[key].T, rtol=1e-3, atol=1e-4)
+        assert not torch.allclose(left[key], start[key], atol=1e-3)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            method.plain().eval()(pixels), method.eval().classifier(pixels), rtol=1e-4, atol=1e-4
+        )

@@ -60,7 +60,7 @@ TOWERS: dict[str, dict[str, Any]] = {
     },
 }
 WITH_BATCH_NORM = ["modified_resnet", "timm_resnet"]
-WITHOUT_LORA = ["modified_resnet", "timm_resnet", "timm_convnext"]
+WITHOUT_ADAPTERS = ["modified_resnet", "timm_resnet", "timm_convnext"]
 SETTINGS = Train(epochs=2, batch_size=16, warmup_steps=0, checkpoint_seconds=0)
 
 
@@ -152,7 +152,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("tower", "name"), [case for case in CASES if case[1] != "lora" or case[0] not in WITHOUT_LORA]
+    ("tower", "name"), [case for case in CASES if case[1] not in ("lora", "oft") or case[0] not in WITHOUT_ADAPTERS]
 )
 def test_every_method_trains_every_tower(
     tower: str, name: str, reference_of: Callable[[str], Reference], alone: Runtime
@@ -216,7 +216,7 @@ def test_lora_merged_is_lora_unmerged(tower: str, layers: str, reference_of: Cal
 @pytest.mark.parametrize("tower", TOWERS)
 def test_where_lora_cant_be_applied_is_said_before_the_sweep(tower: str, name_of: Callable[[str], str]) -> None:
     both = Sweep(name="any", model={"name": name_of(tower)}, methods=["full", "lora"])
-    if tower not in WITHOUT_LORA:
+    if tower not in WITHOUT_ADAPTERS:
         preflight(both, ["a"])
         return
     instead = "write mlp" if tower == "timm_convnext" else "leave lora out"

@@ -149,8 +149,11 @@ def _write_local(path: Path, content: bytes | Writer) -> None:
     if not callable(content):
         path.write_bytes(content)
         return
+    path.touch()
+    mode = path.stat().st_mode  # safetensors makes files that nobody else may read
     try:
         content(path)
+        path.chmod(mode)
     except Exception as error:  # what is written in Rust, as safetensors is, has the system's error in its text alone
         number = re.search(r"\(os error (\d+)\)", str(error))
         if number is None:

@@ -74,6 +74,13 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_beside(save: bool
     assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208
 
 
+def test_a_file_that_something_else_writes_may_be_read_by_whom_any_other_may(tmp_path: Path) -> None:
+    """safetensors makes files of mode 0600, and a storage is shared."""
+    write_whole(UPath(tmp_path / "plain"), b"content")
+    write_whole(UPath(tmp_path / "weights"), lambda path: save_file({"a": np.zeros(2)}, path))
+    assert (tmp_path / "weights").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_what_stands_against_a_write_is_said(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught, disk_with_room_for(1000):
         write_whole(UPath(tmp_path) / "file", b"x" * 5000)

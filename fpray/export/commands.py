@@ -17,7 +17,9 @@ def export(
     name: Annotated[str, typer.Argument(help="A sweep's name, folder, address or sweep file.")],
     *,
     to: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
-    rule: Annotated[str | None, typer.Option(help="Take what a rule picks: id_val, ood_val, knee, min_id=80.")] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="Take what a rule picks: id_val, ood_val, knee, oracle, min_id=NUMBER.")
+    ] = None,
     method: Annotated[str | None, typer.Option(help="With --rule: of one method alone.")] = None,
     trial: Annotated[str | None, typer.Option(help="Take a trial by its id.")] = None,
     alpha: Annotated[
@@ -34,10 +36,17 @@ def export(
             raise UserError("which model? Say --rule knee, or another rule, or --trial ID")
         if (method is not None and rule is None) or (alpha is not None and trial is None):
             raise UserError("--method goes with --rule, and --alpha with --trial")
+        from fpray.config import checked_rule
         from fpray.export.choosing import by_rule, by_trial
-        from fpray.export.folder import write_model
+        from fpray.export.folder import require_new, write_model
         from fpray.results import load
 
+        require_new(to)
+        if rule is not None:
+            try:
+                checked_rule(rule)
+            except ValueError as error:
+                raise UserError(f"--rule: {error}") from None
         results = load(name)
         chosen = by_rule(results, rule, method) if rule is not None else by_trial(results, str(trial), alpha)
         remark = write_model(results, chosen, to)
@@ -64,16 +73,18 @@ def predict(
 ) -> None:
     """Label images: a line of CSV for each, with its class and the probability of that.
 
-    Exit code 1: some images can't be read; they are named, and the others are labelled.
+    Exit code 1: some images can't be read; they are named, and the others are labelled. Exit code 2: a path isn't
+    there; nothing is labelled.
     """
     with told_in_a_sentence():
         from fpray.export.model import load_model
         from fpray.export.reading import ReadableImages
 
-        model, found = load_model(folder), ReadableImages(images)
+        found = ReadableImages(images)  # first: what isn't there is told at once
+        model = load_model(folder)
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["image", "class", "probability"])
         for label in model.label(found, batch_size):
-            writer.writerow([found.labelled(), label.name, f"{label.probability:.4f}"])
+            writer.writerow([found.labelled(), label.name, f"{label.probability:.6f}"])
     if found.unreadable:
         raise typer.Exit(1)

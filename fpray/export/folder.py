@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from upath import UPath
 
 from fpray import __version__
 from fpray.data import open_dataset
@@ -35,6 +36,7 @@ from fpray.model import (
 )
 from fpray.records import SweepFolder, classes_of
 from fpray.results import Results
+from fpray.storage import write_whole
 
 WEIGHTS_FILE, CONFIG_FILE = "open_clip_model.safetensors", "open_clip_config.json"
 
@@ -48,8 +50,7 @@ def write_model(results: Results, chosen: Chosen, to: Path) -> str | None:
     Raises:
         UserError: if the folder has something in it, or the trial's weights, or the data's classes, can't be read.
     """
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise UserError(f"--to: '{to}' is there already and not an empty folder; name a new one")
+    require_new(to)
     model = chosen.record.trial.model or results.sweep.model.each()[0]
     loaded = open_model(model.name, model.pretrained)
     weights, remark = _weights(results, chosen, model)
@@ -57,15 +58,25 @@ def write_model(results: Results, chosen: Chosen, to: Path) -> str | None:
     classes = known or list(open_dataset(results.sweep.data).classes)
     metadata = metadata_of(model, classes)
     to.mkdir(parents=True, exist_ok=True)
-    save_file(_whole(loaded, weights), to / WEIGHTS_FILE, metadata)
+    whole = _whole(loaded, weights)
+    write_whole(UPath(to / WEIGHTS_FILE), lambda part: save_file(whole, part, metadata))
     head = {key.removeprefix("head."): value for key, value in weights.items() if key.startswith("head.")}
-    save_file(head, to / HEAD_FILE, metadata)
+    write_whole(UPath(to / HEAD_FILE), lambda part: save_file(head, part, metadata))
     (to / CONFIG_FILE).write_text(json.dumps(_configuration(loaded, model), indent=2) + "\n")
     (to / CLASSES_FILE).write_text(json.dumps(classes, indent=1, ensure_ascii=False) + "\n")
     (to / "sweep.yaml").write_bytes(SweepFolder(results.folder).sweep_file.read_bytes())
     (to / "README.md").write_text(card(results, chosen, model, len(classes), remark))
     save_tokenizer(loaded, to)
     return remark
+
+
+def require_new(to: Path) -> None:
+    """
+    Raises:
+        UserError: if something is there that would be written over.
+    """
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise UserError(f"--to: '{to}' is there already and not an empty folder; name a new one")
 
 
 def _weights(results: Results, chosen: Chosen, model: Model) -> tuple[dict[str, Tensor], str | None]:

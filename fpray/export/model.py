@@ -67,6 +67,8 @@ def load_model(folder: str | Path) -> ExportedModel:
         UserError: if it is none, or something in it is missing or damaged.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"'{folder}' is not there; name a folder that `fpray export` wrote")
     for name in (CLASSES_FILE, HEAD_FILE):
         if not (folder / name).is_file():
             raise UserError(f"'{folder}' has no {name}; name a folder that `fpray export` wrote")

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from fpray.data import SUFFIXES, decode
 from fpray.errors import UserError
@@ -33,7 +33,8 @@ class ReadableImages:
                 image = decode(file.read_bytes())
             except Exception as error:  # PIL raises nearly every kind, depending on where a file is damaged
                 self.unreadable.append(file)
-                print(f"fpray: '{file}' can't be read: {error}", file=sys.stderr)
+                why = "it is no image" if isinstance(error, UnidentifiedImageError) else error
+                print(f"fpray: '{file}' can't be read: {why}", file=sys.stderr)
                 continue
             self._given.append(file)
             yield image

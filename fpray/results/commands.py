@@ -83,7 +83,9 @@ def report(
             file.write_text(page, encoding="utf-8")
         except OSError as error:
             raise UserError(f"--to: can't write '{file}': {message_of(error)}") from None
-        print(file)
+        for content in contents:
+            print("\n".join(content.answer))
+        print(f"the whole report: {file.resolve()}")
 
 
 def evaluate(

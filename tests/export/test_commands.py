@@ -88,9 +88,12 @@ def test_mistakes_are_one_sentence(arguments: list[str], told: str, finished: Re
     assert not (tmp_path / "model").exists()
 
 
-def test_what_cannot_be_predicted_is_told(model: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_predicted_is_told(model: Path, pictures: Path, tmp_path: Path) -> None:
+    photo = pictures / "photo" / "pie" / "003.png"
     for arguments, told in (
-        ((tmp_path, tmp_path), "has no classes.json"),
+        ((tmp_path, model), "no images"),
+        ((tmp_path, photo), "has no classes.json"),
+        ((tmp_path / "nowhere", photo), "nowhere' is not there; name a folder that `fpray export` wrote"),
         ((model, tmp_path / "nothing.png"), "is not there"),
         ((model, tmp_path), "no images"),
     ):

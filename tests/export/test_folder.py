@@ -21,6 +21,7 @@ from fpray.records import RecordStore
 from fpray.results import Results
 from fpray.training.point import evaluate_point
 from fpray.training.runtime import Runtime
+from tests.intervals import wilson
 
 ALONE = """
 import json, sys, open_clip, torch
@@ -105,10 +106,9 @@ def test_the_card_has_every_number_with_its_interval(finished: Results, tmp_path
     record = next(r for r in finished.records if r.trial.id == "full-001")
     for split, count in record.results.items():
         (line,) = [line for line in text.splitlines() if line.startswith(f"| {split} |")]
-        p, n = count.correct / count.total, count.total
         value, half = (float(cell) for cell in line.split("|")[2].split("±"))
-        assert value == pytest.approx(100 * p, abs=0.06)
-        assert half == pytest.approx(196 * (p * (1 - p) / n) ** 0.5, rel=0.25, abs=0.1), split
+        assert value == pytest.approx(100 * count.correct / count.total, abs=0.06)
+        assert half == pytest.approx(wilson(count.correct, count.total), rel=0.25), split
     for words in ("named by its id", "The text tower is", "Intended use", "license:", "lr=", "ood/test"):
         assert words.lower() in text.lower()
 

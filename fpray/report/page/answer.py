@@ -34,11 +34,14 @@ def answer(sweep: Sweep, report: Report, numbers: Numbers) -> tuple[str, ...]:
         f"{first}: by the rule {rule} ({words_of(rule)} on validation images; it sees {labels_of(rule)} labels) it has "
         f"the best configuration of all methods, {best.name}, with {_reached(best, numbers)}."
     )
+    if ties := [name for name in others if _validated(aim, picked[name]) == _validated(aim, best)]:
+        said += f" On the validation images {' and '.join(ties)} {'reaches' if len(ties) == 1 else 'reach'} as much."
+    taken = f"`fpray export {sweep.name} --rule {rule} --to DIR` takes {best.name} away."
     if not others:
-        return (said,)
+        return said, taken
     known = numbers.differences((best.name, picked[name].name) for name in others)
     differences = {name: known[key] for name in others if (key := f"{aim} {best.name} {picked[name].name}") in known}
-    return said, _how_sure(sweep, aim, differences)
+    return said, _how_sure(sweep, aim, differences), taken
 
 
 def _how_sure(sweep: Sweep, aim: str, differences: Mapping[str, Estimate]) -> str:
@@ -54,16 +57,29 @@ def _how_sure(sweep: Sweep, aim: str, differences: Mapping[str, Estimate]) -> st
         name: verdict(own, p, sweep.report.margin)
         for (name, own), p in zip(differences.items(), corrected, strict=True)
     }
-    unsure = [name for name, found in verdicts.items() if found != "seen"]
-    if not unsure:
+    equal = [name for name, found in verdicts.items() if found == "equivalent"]
+    unsure = [name for name, found in verdicts.items() if found not in ("seen", "equivalent")]
+    if not unsure and not equal:
         nearest = min(differences, key=lambda name: differences[name].value)
         return (
             f"On the test images its {WORDS[aim]} is above every other method's; the nearest is {nearest}, "
             f"{_shown(differences[nearest])} points below."
         )
-    listed = ", ".join(f"{name} ({_shown(differences[name])} points)" for name in unsure)
-    said = f"Undecided: on the test images its {WORDS[aim]} is not surely above that of {listed}."
-    return f"{said} {_what_would_decide(sweep, [differences[name] for name in unsure])}"
+    said = []
+    if equal:
+        said.append(
+            f"On the test images its {WORDS[aim]} is equivalent to that of {_listed(equal, differences)}: nearer than "
+            f"{sweep.report.margin:g} points, so take what costs less."
+        )
+    if unsure:
+        listed = _listed(unsure, differences)
+        said.append(f"Undecided: on the test images its {WORDS[aim]} is not surely above that of {listed}.")
+        said.append(_what_would_decide(sweep, [differences[name] for name in unsure]))
+    return " ".join(said)
+
+
+def _listed(names: Sequence[str], differences: Mapping[str, Estimate]) -> str:
+    return ", ".join(f"{name} ({_shown(differences[name])} points)" for name in names)
 
 
 def _what_would_decide(sweep: Sweep, unsure: Sequence[Estimate]) -> str:

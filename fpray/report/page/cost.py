@@ -85,6 +85,7 @@ def provenance(sweep: Sweep, records: Sequence[Record]) -> dict[str, str]:
         "draws of the data": ", ".join(map(str, sweep.data.seeds)),
         "training seeds": ", ".join(map(str, sweep.train.seeds)),
         "device": ", ".join(dict.fromkeys(own.device for own in known)),
-        "report made by commit": commit() or "unknown",
     }
+    if (made_by := commit()) is not None:
+        found["report made by commit"] = made_by
     return found | {package: ", ".join(numbers) for package, numbers in versions.items()}

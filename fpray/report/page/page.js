@@ -34,7 +34,7 @@ function small(id, names, values, logX, series) {
   const y = d3.scaleLinear([d3.min(values, (v) => v[1]) - room, d3.max(values, (v) => v[1]) + room], [SMALL[1] - MARGIN.bottom, MARGIN.top]);
   const ticks = x.ticks.bind(x);
   x.ticks = (n) => logX ? ticks(6).filter((v) => /^[125]e/.test(v.toExponential())) : ticks(n);
-  axes(svg, x, y, names, SMALL, (v) => Math.abs(v) < 0.01 && v !== 0 ? v.toExponential(0) : `${+v.toPrecision(3)}`);
+  axes(svg, x, y, names, SMALL, logX ? (v) => `${+v.toPrecision(3)}` : x.tickFormat(Math.max(3, SMALL[0] / 110)), y.tickFormat(7));
   series(svg, x, y);
 }
 

@@ -67,16 +67,17 @@ function scale(values, range) {
   }
   return d3.scaleLinear([Math.max(0, low - room), Math.min(100, high + room)], range);
 }
-function axes(svg, x, y, names, [width, height] = [WIDTH, HEIGHT], format = (v) => `${+v.toPrecision(4)}`) {
+const short = (v) => `${+v.toPrecision(4)}`;
+function axes(svg, x, y, names, [width, height] = [WIDTH, HEIGHT], formatX = short, formatY = short) {
   const bottom = height - MARGIN.bottom, right = width - MARGIN.right;
   const grid = svg.append("g").attr("class", "grid").attr("aria-hidden", "true");
   for (const v of x.ticks(Math.max(3, width / 110))) {
     grid.append("line").attr("x1", x(v)).attr("x2", x(v)).attr("y1", MARGIN.top).attr("y2", bottom);
-    grid.append("text").attr("x", x(v)).attr("y", bottom + 18).attr("text-anchor", "middle").text(format(v));
+    grid.append("text").attr("x", x(v)).attr("y", bottom + 18).attr("text-anchor", "middle").text(formatX(v));
   }
   for (const v of y.ticks(7)) {
     grid.append("line").attr("x1", MARGIN.left).attr("x2", right).attr("y1", y(v)).attr("y2", y(v));
-    grid.append("text").attr("x", MARGIN.left - 8).attr("y", y(v) + 4).attr("text-anchor", "end").text(format(v));
+    grid.append("text").attr("x", MARGIN.left - 8).attr("y", y(v) + 4).attr("text-anchor", "end").text(formatY(v));
   }
   svg.append("text").attr("x", (MARGIN.left + right) / 2).attr("y", height - 8).attr("text-anchor", "middle").text(names[0]);
   svg.append("text").attr("transform", `translate(14,${(MARGIN.top + bottom) / 2}) rotate(-90)`).attr("text-anchor", "middle").text(names[1]);

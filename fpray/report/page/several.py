@@ -21,6 +21,9 @@ def together(contents: Sequence[Content]) -> Content:
             "answer": tuple(line for content in named for line in content.answer),
             "images": {split: count for content in named for split, count in content.images.items()},
             "points": tuple(point for content in named for point in content.points),
+            "baseline": None,  # each has its own
+            "surfaces": tuple(own for content in named for own in content.surfaces),
+            "disk": ", ".join(content.disk for content in named if content.disk) or None,
             "comparisons": tuple(own for content in named for own in content.comparisons),
             "equal_id": tuple(own for content in named for own in content.equal_id),
             "findings": tuple(own for content in named for own in content.findings),
@@ -52,6 +55,8 @@ def _named(content: Content) -> Content:
             "answer": tuple(f"{own}: {line}" for line in content.answer),
             "images": {f"{own} {split}": count for split, count in content.images.items()},
             "points": points,
+            "surfaces": tuple(s.model_copy(update={"method": f"{s.method}-{own}"}) for s in content.surfaces),
+            "disk": None if content.disk is None else f"{content.disk} of {own}",
             "comparisons": tuple(
                 c.model_copy(update={"name": f"{own}/{c.name}", "method": f"{c.method}-{own}"})
                 for c in content.comparisons

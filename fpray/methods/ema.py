@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from fpray.methods.averaging import AveragedMethod
+from fpray.methods.averaging import AveragedMethod, ema_shares, momentum_of
 from fpray.methods.base import TrainedParams
 from fpray.space import IfGiven, Log
 
@@ -35,6 +35,5 @@ class EMA(AveragedMethod[EMAParams]):
     Params = EMAParams
 
     def shares(self, steps: int) -> list[float]:
-        if self.params.momentum is not None:
-            return [1 - self.params.momentum] * steps
-        return [min(1.0, 1 / (float(self.params.horizon or 1) * steps))] * steps
+        momentum, horizon = self.params.momentum, self.params.horizon
+        return ema_shares(momentum_of(horizon, steps) if horizon is not None else momentum or 0.0, steps)

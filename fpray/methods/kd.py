@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from fpray.data import Batch
-from fpray.methods.base import TrainedMethod, TrainedParams
+from fpray.methods.averaging import Average, beta_shares, ema_shares, momentum_of
+from fpray.methods.base import Course, TrainedMethod, TrainedParams
+from fpray.model import Reference
 from fpray.space import ByValue, Constant, Log
 
 # Features lie at most 2 apart, so their squared distance is small: Mask-Fill (arXiv 2303.03052) weighs it by 30.
@@ -28,30 +31,53 @@ class KDParams(TrainedParams):
     """The distance: between the distributions over classes, the logits, or the features."""
     temperature: Annotated[float, Field(gt=0), Constant(1.0)]
     """The number that both models' logits are divided by, before `kl` compares them."""
+    teacher: Annotated[Literal["reference", "ema", "wma"], Constant("reference")] = "reference"
+    """Whose outputs are kept near: the pre-trained model's, or those of an average of the weights so far, which starts
+    there: `ema` reaches back over `horizon`, `wma` weighs the first and the last steps most."""
+    horizon: Annotated[float, Field(gt=0, le=1), Constant(0.1)] = 0.1
+    """The steps that the teacher `ema` reaches back, as a share of the training."""
 
 
 class KD(TrainedMethod[KDParams]):
-    """Keeps the outputs near the reference's on the training images (arXiv 1503.02531; 2309.06256).
+    """Keeps the outputs near the teacher's on the training images (arXiv 1503.02531; 2309.06256).
 
     Forms of the distance, where the sources differ:
     - `kl`: T^2 * KL(reference || model) of softmax(logits / T), mean over the batch (the authors' code, with T = 1);
     - `mse_logits`: mean squared difference of the logits (the authors' text has the squared norm: times classes);
     - `mse_features`: squared distance of the L2-normalised features, mean over the batch (as in Mask-Fill,
       arXiv 2303.03052, without the mask).
+    The teacher is the reference; or an average of the weights, as in CaRot (EMA) and TRACER (WMA with Beta(.5, .5)).
     """
 
     name = "kd"
     Params = KDParams
 
-    def fixed(self, batch: Batch) -> Tensor:
-        """The reference's features, [batch, embed_dim]."""
-        return self.reference.classifier.features(batch["images"])
+    def __init__(self, params: KDParams, reference: Reference) -> None:
+        super().__init__(params, reference)
+        self.average = None if params.teacher == "reference" else Average(reference)
+
+    def begin(self, course: Course) -> None:
+        if self.average is not None:
+            steps = len(course.lr_factors)
+            ema = self.params.teacher == "ema"
+            momentum = momentum_of(self.params.horizon, steps)
+            self.average.shares = ema_shares(momentum, steps) if ema else beta_shares(0.5, steps)
+
+    def after_step(self, lr_factor: float) -> None:
+        if self.average is not None:
+            self.average.update(self.classifier)
+
+    def fixed(self, batch: Batch) -> Tensor | None:
+        """The reference's features, [batch, embed_dim]; nothing where the teacher learns, too."""
+        return None if self.average is not None else self.reference.classifier.features(batch["images"])
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
         features = self.classifier.features(batch["images"])
         logits = self.classifier.head(features)
-        known_features = self.fixed_of(batch)
-        known_logits = self.reference.classifier.head(known_features)
+        with torch.no_grad():
+            teacher = self.reference.classifier if self.average is None else self.average.classifier
+            known_features = self.fixed_of(batch) if self.average is None else teacher.features(batch["images"])
+            known_logits = teacher.head(known_features)
         if self.params.form == "kl":
             distance = kl(logits, known_logits, self.params.temperature)
         elif self.params.form == "mse_logits":

@@ -85,3 +85,4 @@ def test_what_is_validated_is_what_is_left_behind(name: str, reference: Referenc
         torch.testing.assert_close(method.current()(pixels), method.plain()(pixels), rtol=0, atol=0)
         assert not torch.allclose(method.current()(pixels), method.classifier.eval()(pixels), atol=1e-3)
     assert not method.current().training
+    assert not [key for key, _ in method.average.named_parameters()]

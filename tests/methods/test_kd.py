@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fpray.methods import Course
 from fpray.methods.kd import KD, kl
 from fpray.model.reference import Reference
 
@@ -65,3 +67,34 @@ def test_each_form_is_its_formula(form: str, reference: Reference, pixels: Tenso
 def test_without_strength_it_is_cross_entropy(reference: Reference, pixels: Tensor, labels: Tensor) -> None:
     losses = method_of(reference, moved=True, strength=0.0)({"images": pixels, "labels": labels})
     assert losses["distillation"] == 0
+
+
+@pytest.mark.parametrize("teacher", ["ema", "wma"])
+def test_an_average_of_the_weights_may_teach(
+    teacher: str, reference: Reference, pixels: Tensor, labels: Tensor
+) -> None:
+    method = method_of(reference, moved=False, teacher=teacher, horizon=0.25)
+    method.begin(Course([1.0] * 8, None))
+    assert method.fixed({"images": pixels}) is None
+    seen = [method.classifier.head.weight.detach().clone()]
+    with torch.no_grad():
+        for _ in range(3):
+            method.classifier.head.weight += torch.arange(3.0)[:, None]
+            seen.append(method.classifier.head.weight.detach().clone())
+            method.after_step(1.0)
+    average = copy.deepcopy(reference.classifier)
+    with torch.no_grad():
+        if teacher == "ema":  # reaches back over 2 of 8 steps
+            expected = seen[0]
+            for weight in seen[1:]:
+                expected = (expected + weight) / 2
+        else:
+            density = [((n + 0.5) / 9 * (1 - (n + 0.5) / 9)) ** -0.5 for n in range(4)]
+            expected = sum(share * weight for share, weight in zip(density, seen, strict=True)) / sum(density)
+        average.head.weight.copy_(expected)
+        distance = kl(method.classifier(pixels), average(pixels), 1.0)
+    losses = method({"images": pixels, "labels": labels})
+    assert distance > 1e-6
+    torch.testing.assert_close(losses["distillation"].detach(), 0.5 * distance, rtol=1e-3, atol=1e-6)
+    losses["distillation"].backward()
+    assert all(weight.grad is None for weight in method.average.parameters())

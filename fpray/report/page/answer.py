@@ -68,8 +68,8 @@ def _how_sure(sweep: Sweep, aim: str, differences: Mapping[str, Estimate]) -> st
     said = []
     if equal:
         said.append(
-            f"On the test images its {WORDS[aim]} is equivalent to that of {_listed(equal, differences)}: nearer than "
-            f"{sweep.report.margin:g} points, so take what costs less."
+            f"On the test images its {WORDS[aim]} is equivalent, by a margin of {sweep.report.margin:g}, to that of "
+            f"{_listed(equal, differences)}: take what costs less."
         )
     if unsure:
         listed = _listed(unsure, differences)

@@ -62,7 +62,8 @@ function scale(values, range) {
   if (state.axes === "logit") {
     const ends = [inside(low - room), inside(high + room)], own = d3.scaleLinear(ends.map(logit), range);
     const used = (v) => own(logit(inside(v)));
-    used.ticks = () => [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99].filter((v) => v >= ends[0] && v <= ends[1]);
+    const step = ends[1] - ends[0] > 50 ? 10 : ends[1] - ends[0] > 15 ? 5 : 2;
+    used.ticks = () => [1, 2, 5, ...d3.range(10, 95, step), 95, 98, 99].filter((v) => v >= ends[0] && v <= ends[1]);
     return used;
   }
   return d3.scaleLinear([Math.max(0, low - room), Math.min(100, high + room)], range);

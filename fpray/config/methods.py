@@ -43,6 +43,8 @@ class MethodSettings(Section):
     """The number of its trials; where nothing but grids is searched, as many as the grids have cells."""
     resources: Annotated[Needs, PlainSerializer(lambda needs: needs.model_dump(exclude_unset=True))] | None = None
     """Those needs of its trials that differ from the sweep's; null for none."""
+    builds_on_the_best: ClassVar[bool] = False
+    """As the method has it."""
     defaults: ClassVar[Mapping[str, Default]] = {}
     """What the method says of each hyperparameter's dimension."""
 
@@ -177,7 +179,7 @@ def settings_of(method: type[Method[Any]]) -> type[MethodSettings]:
             Field(method.builds_on, min_length=1, description=SOURCES_SENTENCE),
         )
     made = create_model(f"{method.name} settings", __base__=MethodSettings, __doc__=method.__doc__, **fields)
-    made.defaults = defaults
+    made.defaults, made.builds_on_the_best = defaults, method.builds_on_the_best
     return made
 
 

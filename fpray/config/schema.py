@@ -242,10 +242,19 @@ class Sweep(Section):
                     raise ValueError(f"methods.{name}.of: '{source}' is not among the sweep's methods; add it there")
                 if not METHODS[source].is_source:
                     raise ValueError(f"methods.{name}.of: '{source}' trains nothing; name methods that do")
+                if name in self._beneath(source):
+                    raise ValueError(f"methods.{name}.of: '{source}' builds on {name} in turn; name another method")
             for key, dimension in settings.space().items():
                 if self.search.sampler == "grid" and not isinstance(dimension, Constant | Grid):
                     raise ValueError(f"methods.{name}.{key}: sampler 'grid' needs {{grid: [...]}} or a constant here")
         return self
+
+    def _beneath(self, method: str, above: frozenset[str] = frozenset()) -> set[str]:
+        """A method and all that it builds on, directly or not."""
+        if method in above or method not in self.methods:
+            return {method}
+        sources = self.methods[method].sources()
+        return {method}.union(*(self._beneath(source, above | {method}) for source in sources))
 
     @model_validator(mode="after")
     def _batches_can_be_shared(self) -> Sweep:

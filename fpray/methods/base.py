@@ -81,9 +81,11 @@ class Method(nn.Module, ABC, Generic[P]):
     default_trials: ClassVar[int] = 8
     """The number of trials that it gets where the sweep file doesn't say."""
     builds_on: ClassVar[tuple[str, ...] | None] = None
-    """The methods that a `DerivedMethod` builds on where the sweep file doesn't say; None for every other."""
+    """The methods whose trials it builds on where the sweep file doesn't say; None for one that builds on none."""
+    builds_on_the_best: ClassVar[bool] = False
+    """Whether that is the one with the best first objective, and not a searched one."""
     is_source: ClassVar[bool] = False
-    """Whether a `DerivedMethod` can build on its trials."""
+    """Whether another method can build on its trials."""
 
     params: P
 
@@ -121,6 +123,12 @@ class Method(nn.Module, ABC, Generic[P]):
             UserError: if it can't; by default it always can.
         """
 
+    def take_sources(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
+        """Receive the weights of the trials that it builds on (see `fpray.model.weights_of`), in the trial's order.
+
+        It is called before anything else; a method that builds on none is not asked.
+        """
+
     @abstractmethod
     def plain(self) -> Classifier:
         """The plain encoder and head that this method leaves behind, under the reference's own keys."""
@@ -132,7 +140,6 @@ class DerivedMethod(Method[P]):
     sources: Sequence[Mapping[str, Tensor]]
 
     def take_sources(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
-        """Receive the weights of the trials that it builds on (see `fpray.model.weights_of`), in the trial's order."""
         self.sources = weights
 
 

@@ -103,9 +103,9 @@ def _configuration(records: Sequence[Record], study: Study, objectives: tuple[st
 
 
 def _training_of(trial: Trial) -> str | None:
-    if trial.sources:
-        return configuration_of(trial.sources[0])
-    return trial.configuration if issubclass(METHODS[trial.method], TrainedMethod) else None
+    if issubclass(METHODS[trial.method], TrainedMethod):
+        return trial.configuration
+    return configuration_of(trial.sources[0]) if trial.sources else None
 
 
 def accuracy_of(metrics: Mapping[str, float], id_key: str, ood_key: str) -> Accuracy:

@@ -219,10 +219,12 @@ class Schedule:
         """The search space; of a method that builds on others, with their finished configurations as sources."""
         if not study.settings.sources():
             return study.space()
-        usable: dict[str, bool] = {}
+        found: dict[str, list[Record]] = {}
         for record in (r for source in self._sources(study) for r in self.records_of(source)):
-            name = record.trial.configuration
-            usable[name] = usable.get(name, True) and record.status == "finished"
-        sources = tuple(sorted(name for name, every_seed in usable.items() if every_seed))
+            found.setdefault(record.trial.configuration, []).append(record)
+        reached = {name: self._objectives(records) for name, records in sorted(found.items())}
+        sources = tuple(name for name, objectives in reached.items() if objectives is not None)
+        if study.settings.builds_on_the_best and sources:
+            sources = (max(sources, key=lambda name: (reached[name] or (0.0,))[0]),)
         kind = Grid if self.sweep.search.sampler == "grid" else Choice
         return {SOURCE: kind(sources)} | study.space() if sources else None

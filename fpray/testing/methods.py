@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 
 from fpray.config import Sweep, Train
 from fpray.data import Batch, Split
-from fpray.methods import Course, DerivedMethod, Method, TrainedMethod
+from fpray.methods import Course, Method, TrainedMethod
 from fpray.model import Classifier, Reference, load_weights, weights_of
 from fpray.records import Epoch
 from fpray.space import Params
@@ -47,7 +47,7 @@ class MethodConformance:
         return {name: dimension.extremes()[-1] for name, dimension in space.items()}
 
     def sources(self, reference: Reference) -> list[Mapping[str, Tensor]]:
-        """For a `DerivedMethod`, the weights of the trials that it builds on: one, away from the reference."""
+        """For a method that builds on others, the weights of their trials: one, away from the reference."""
         classifier, generator = copy.deepcopy(reference.classifier), torch.Generator().manual_seed(7)
         with torch.no_grad():
             for parameter in classifier.parameters():
@@ -63,7 +63,7 @@ class MethodConformance:
         """The method as it is at the beginning of a trial."""
         torch.manual_seed(0)
         method = self.method.make(self.params() | overrides, reference)
-        if isinstance(method, DerivedMethod):
+        if self.method.builds_on is not None:
             method.take_sources(self.sources(reference))
         if isinstance(method, TrainedMethod):
             method.begin(Course([1.0, 0.5], SETTINGS.clip_grad_norm))

@@ -12,7 +12,7 @@ import torch
 
 from fpray.config import Train, TrialSettings
 from fpray.data import DataOptions, open_dataset
-from fpray.methods import METHODS, DerivedMethod, Method, TrainedMethod
+from fpray.methods import METHODS, Method, TrainedMethod
 from fpray.model import Classifier, Model, Reference, load_reference, metadata_of, switch_on_checkpointing, weights_of
 from fpray.records import (
     AttemptStore,
@@ -130,7 +130,7 @@ def build_method(record: Record, reference: Reference, store: RecordStore) -> Me
     trial = record.trial
     torch.manual_seed(trial.seed)  # LoRA's A matrices start at random
     method = METHODS[trial.method].make(trial.params, reference)
-    if isinstance(method, DerivedMethod):
+    if trial.sources:
         method.take_sources([store.read_weights(source) for source in trial.sources])
     return method
 

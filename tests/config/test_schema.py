@@ -71,6 +71,15 @@ def test_a_given_model_must_be_named_and_may_be_a_source() -> None:
     assert (chosen["given"].trials, chosen["wise_ft"].sources()) == (2, ("given",))
 
 
+def test_methods_that_build_on_each_other_in_a_ring_are_refused() -> None:
+    chosen = sweep_of(methods={"linear_probe": {}, "lp_ft": {}, "wise_ft": {"of": ["lp_ft", "linear_probe"]}}).methods
+    assert chosen["lp_ft"].sources() == ("linear_probe",)
+    assert complaint(methods={"lp_ft": {"of": "lp_ft"}}) == (
+        "my.yaml: methods.lp_ft.of: 'lp_ft' builds on lp_ft in turn; name another method"
+    )
+    assert "'lp_ft' is not among the sweep's methods" not in complaint(methods={"lp_ft": {}})
+
+
 def test_grids_say_how_many_trials() -> None:
     grids = {"lr": {"grid": [1e-5, 1e-4]}, "strength": {"grid": [0.1, 1, 2]}}
     assert sweep_of(methods={"l2": grids}).methods["l2"].trials == 6

@@ -105,7 +105,7 @@ def reference_of(name_of: Callable[[str], str], squares: Dataset) -> Callable[[s
 
 
 def build(name: str, reference: Reference) -> TrainedMethod:
-    space = Sweep(name="any", methods=[name]).methods[name].space()
+    space = Sweep(name="any", methods=[name, *(METHODS[name].builds_on or ())]).methods[name].space()
     params = {key: dimension.extremes()[0] for key, dimension in space.items()} | {
         "lr": 0.1 if name == "linear_probe" else 3e-3
     }

@@ -34,7 +34,7 @@ SETTINGS = Train(epochs=4, batch_size=20, warmup_steps=3, checkpoint_seconds=0)
 
 def build(name: str, reference: Reference, seed: int = 0, **overrides: Any) -> TrainedMethod:
     """A trained method with its defaults, and with dropout where it has some."""
-    settings = Sweep(name="any", methods=[name]).methods[name]
+    settings = Sweep(name="any", methods=[name, *(METHODS[name].builds_on or ())]).methods[name]
     params = {key: dimension.extremes()[0] for key, dimension in settings.space().items()}
     params |= {"lr": 1e-3} | ({"dropout": 0.3} if "dropout" in params else {}) | overrides
     torch.manual_seed(seed)

@@ -1,0 +1,33 @@
+"""LP-FT: full fine-tuning that starts from the head of a linear probe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from fpray.methods.base import TrainedMethod, TrainedParams
+
+
+class LPFTParams(TrainedParams):
+    """The learning rate of the second phase."""
+
+
+class LPFT(TrainedMethod[LPFTParams]):
+    """A linear probe, then encoder and head by cross-entropy (arXiv 2202.10054).
+
+    A head that fits before the encoder moves distorts the features less. The probe is the one of the sweep's linear
+    probes with the highest ID validation accuracy (`search.objectives`' first).
+    """
+
+    name = "lp_ft"
+    Params = LPFTParams
+    builds_on = ("linear_probe",)
+    builds_on_the_best = True
+
+    @torch.no_grad()
+    def take_sources(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
+        (probe,) = weights
+        self.classifier.head.weight.copy_(probe["head.weight"])
+        self.classifier.head.bias.copy_(probe["head.bias"])

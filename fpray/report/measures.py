@@ -25,14 +25,18 @@ def macro_accuracy(images: ImageResults) -> float:
     return 100 * float(np.mean([images.correct[images.labels == label].mean() for label in np.unique(images.labels)]))
 
 
-def calibration_error(images: ImageResults) -> float:
+def calibration_error(images: ImageResults, weights: NDArray[np.int64] | None = None) -> float:
     """The expected calibration error, in [0, 1]: |accuracy - confidence| in bins of equal width, weighed by the images
-    in them (Guo et al. 2017, L1). Unreadable images are left out."""
+    in them (Guo et al. 2017, L1). Unreadable images are left out.
+
+    Args:
+        weights: how often each image counts; once by default.
+    """
     known = ~np.isnan(images.confidences)
     confidences, correct = images.confidences[known].astype(float), images.correct[known]
+    often = np.ones(len(confidences)) if weights is None else weights[known].astype(float)
     bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
-    gaps = [abs(float((correct[bins == b] - confidences[bins == b]).sum())) for b in range(BINS)]
-    return sum(gaps) / len(confidences)
+    return float(np.abs(np.bincount(bins, often * (correct - confidences))).sum() / often.sum())
 
 
 def loss(images: ImageResults) -> float:

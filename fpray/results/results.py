@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fpray.config import Sweep, check_sweep, checked_rule, default_file, dump_sweep, parse, read_content, words_of
 from fpray.errors import UserError, did_you_mean
 from fpray.methods import METHODS
-from fpray.records import Record, SweepFolder, column_of, kept_bytes
+from fpray.records import Record, SweepFolder, column_of
 from fpray.report import (
     Configuration,
     Content,
@@ -62,7 +62,7 @@ class Results:
             self._draws,
             written,
             evaluations=self.evaluations,
-            kept=kept_bytes(SweepFolder(self.folder).records),
+            store=SweepFolder(self.folder).records,
         )
 
     @cached_property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fpray.config import Sweep, dump_sweep
 from fpray.console import first_of
 from fpray.errors import UserError
-from fpray.records import Hold, LostHoldError, Record, SweepFolder, held, kept_bytes, remember
+from fpray.records import Hold, LostHoldError, Record, SweepFolder, held, remember
 from fpray.redaction import hidden
 from fpray.report import content_of, known_outcomes, make_report, remarks_on, table, write_report
 from fpray.search import Schedule
@@ -236,9 +236,7 @@ class _Run:
         draws = known_outcomes(self.sweep, records, self.folder.records)
         report = make_report(self.sweep, records, of_points, draws)
         pruned = prune_weights(self.sweep, report, records, self.folder.records)
-        content = content_of(
-            self.sweep, report, records, draws, dump_sweep(self.sweep), kept=kept_bytes(self.folder.records)
-        )
+        content = content_of(self.sweep, report, records, draws, dump_sweep(self.sweep), store=self.folder.records)
         files = write_report(report, content, self.folder.report)
         events.console.print(table(report))
         if pruned:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from fpray.report.findings import ABOVE_ZERO_SHOT
@@ -111,6 +112,8 @@ class Numbers:
         def numbers(names: tuple[str, ...], accuracies: Accuracies) -> dict[str, float]:
             columns = {split.removesuffix("/test"): own for split, own in accuracies.items() if split.endswith("/test")}
             columns["ood"] = ood_mean(accuracies, "test")
+            if domains := [own for key, own in columns.items() if key.startswith("ood/")]:
+                columns["worst"] = np.min(domains, axis=0)
             return {f"{name} {key}": float(own[n]) for key, own in columns.items() for n, name in enumerate(names)}
 
         return estimated(self._only(chosen), numbers)

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from fpray.config import Sweep
-from fpray.records import Record
+from fpray.records import Record, RecordStore, kept_bytes
 from fpray.report.findings import judged
 from fpray.report.outcomes import Outcomes
 from fpray.report.page.answer import answer
 from fpray.report.page.budget import Budget, budgets
+from fpray.report.page.calibrated import calibrations
 from fpray.report.page.compared import Comparison, EqualId, Numbers, comparisons
 from fpray.report.page.cost import Cost, costs, disk_line, provenance
 from fpray.report.page.elsewhere import Evaluation, evaluated
@@ -102,7 +103,7 @@ def content_of(
     sweep_file: str,
     so_far: str | None = None,
     evaluations: Mapping[str, Sequence[Record]] | None = None,
-    kept: Mapping[str, int] | None = None,
+    store: RecordStore | None = None,
 ) -> Content:
     """Compute the page's content.
 
@@ -113,7 +114,7 @@ def content_of(
         sweep_file: the resolved sweep file.
         so_far: how far the sweep is, while it runs.
         evaluations: the records of trials that were evaluated on other data, by the evaluation's name.
-        kept: the bytes of each trial's weights, of those that are kept.
+        store: has what the trials left behind; without it, neither calibration nor disk use is known.
     """
     if sweep.model.compared:
         draws = {}  # views know methods alone, of which each model has its own
@@ -128,7 +129,7 @@ def content_of(
         rules=rules_line(sweep.report.rules, sweep.search.objectives),
         uncertain=_uncertain(sweep, draws),
         images={} if first is None else {split: count.total for split, count in first.results.items()},
-        points=points_of(report, known, numbers),
+        points=points_of(report, known, numbers, calibrations(report, known, store) if store and draws else {}),
         baseline=baseline(sweep.data.layout, report),
         surfaces=surfaces(report),
         comparisons=comparisons(report, numbers, sweep.report.margin),
@@ -139,7 +140,7 @@ def content_of(
         importances=() if so_far else _importances(sweep, records),  # a second or more, while trials wait
         budgets=budgets(sweep, report, known),
         costs=costs(sweep, report, records),
-        disk=None if kept is None else disk_line(kept),
+        disk=None if store is None else disk_line(kept_bytes(store)),
         evaluations=evaluated(report, evaluations or {}),
         provenance=provenance(sweep, records),
         sweep_file=sweep_file,

@@ -1,6 +1,6 @@
 "use strict";
 function picksTable() {
-  const table = d3.select("#picks"), heads = ["method", "picked by", "trial", "ID", "OOD", ...domains.map((d) => d.slice(4)), "worst",
+  const table = d3.select("#picks"), heads = ["method", "picked by", "trial", "ID", "OOD", ...domains.map((d) => d.slice(4)), "worst", "ECE ID", "ECE OOD",
     "ID - full", "OOD - full", "ID - zero-shot", "OOD - zero-shot"];
   table.append("thead").append("tr").selectAll("th").data(heads).join("th").attr("scope", "col").text((h) => h);
   const body = table.append("tbody"), known = new Map(points.map((p) => [p.name, p]));
@@ -14,7 +14,8 @@ function picksTable() {
     row.append("td").text(value(p.test.id, p.half.id));
     row.append("td").text(value(oodOf(p, "test", "mean"), p.half.ood));
     for (const d of domains) row.append("td").text(value(p.test[d], p.half[d]));
-    row.append("td").text(oodOf(p, "test", "worst").toFixed(1));
+    row.append("td").text(value(oodOf(p, "test", "worst"), p.half.worst));
+    for (const part of ["id", "ood"]) row.append("td").text(p.calibration[part] ? value(...p.calibration[part]) : "-");
     for (const base of ["full", "zero_shot"]) for (const part of ["id", "ood"]) {
       const own = same.map((c) => c.differences[`${part} - ${base}`]).find((d) => d);
       const cell = row.append("td").text(own ? `${own.value > 0 ? "+" : ""}${own.value.toFixed(1)} ± ${own.half.toFixed(1)}` : "-");

@@ -16,7 +16,8 @@ def trials_csv(points: Sequence[Point]) -> str:
     halves = dict.fromkeys(split for p in points for split in p.half)
     heads = ["configuration", "method", "model", "source", "rules", *params]
     heads += [f"{part}/{split}" for part in ("val", "test") for split in splits[part]]
-    heads += [f"half of test/{split}" for split in halves] + ["seconds", "distance", "cka"]
+    heads += [f"half of test/{split}" for split in halves]
+    heads += ["id/ECE", "half of id/ECE", "ood/ECE", "half of ood/ECE", "seconds", "distance", "cka"]
     stream = StringIO()
     writer = csv.DictWriter(stream, heads, lineterminator="\n", restval="")
     writer.writeheader()
@@ -25,6 +26,8 @@ def trials_csv(points: Sequence[Point]) -> str:
         row |= {"rules": " ".join(p.rules)} | {f"{p.method}.{name}": value for name, value in p.params.items()}
         row |= {f"val/{s}": v for s, v in p.val.items()} | {f"test/{s}": v for s, v in p.test.items()}
         row |= {f"half of test/{split}": value for split, value in p.half.items()}
+        for part, (error, half) in p.calibration.items():
+            row |= {f"{part}/ECE": error, f"half of {part}/ECE": half}
         row |= {"seconds": p.seconds, "distance": p.distance, "cka": p.cka}
         writer.writerow({key: "" if value is None else value for key, value in row.items()})
     return stream.getvalue()

@@ -39,6 +39,8 @@ def test_accuracies_are_the_records(finished: Results) -> None:
 def test_intervals_are_those_of_shares(finished: Results) -> None:
     for point in finished.content.points:
         for split, half in point.half.items():
+            if split == "worst":
+                continue
             share = point.test["ood/sketch" if split == "ood" else split] / 100
             total = finished.content.images["id/test" if split == "id" else "ood/sketch/test"]
             assert half == pytest.approx(wilson(round(share * total), total), rel=0.25)
@@ -66,6 +68,27 @@ def test_differences_are_paired(finished: Results) -> None:
             variance = (np.square(each).sum() + 100**2) / (len(each) + 2) - (each.sum() / (len(each) + 2)) ** 2
             assert difference.half == pytest.approx(1.96 * (variance / len(each)) ** 0.5, rel=0.25)
             assert 0 <= difference.p <= 1
+
+
+def test_calibration_is_that_of_the_picks_images(finished: Results) -> None:
+    store = RecordStore(finished.folder)
+    picked = {own.name for method in finished.report.methods for own in method.picks.values()}
+    assert {point.name for point in finished.content.points if point.calibration} == picked
+    for point in finished.content.points:
+        for part, (error, half) in point.calibration.items():
+            images = store.read_images(point.name)[{"id": "id/test", "ood": "ood/sketch/test"}[part]]
+            bins = np.minimum(np.floor(10 * images.confidences.astype(float)), 9)
+            gaps = [
+                abs((images.correct[bins == b] - images.confidences[bins == b].astype(float)).sum()) for b in range(10)
+            ]
+            assert error == pytest.approx(100 * sum(gaps) / len(images.labels), abs=1e-6)
+            assert 0 < half < 30
+
+
+def test_the_worst_domain_has_its_interval(finished: Results) -> None:
+    for point in finished.content.points:
+        if point.half:  # there is one domain alone
+            assert point.half["worst"] == point.half["ood/sketch"]
 
 
 def test_costs_and_provenance(finished: Results) -> None:

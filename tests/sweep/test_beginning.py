@@ -39,7 +39,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(execution, name, lambda sweep, on_wait: (found.append(name), value)[1], raising=False)
 
     monkeypatch.setattr(execution, "Cluster", lambda sweep, own: contextlib.nullcontext(), raising=False)
-    monkeypatch.setattr(beginning, "_check", lambda sweep: None)
+    monkeypatch.setattr(beginning, "_check", lambda sweep, folder: None)
     answer("batch_size_that_fits", 64)
     answer("compiling_pays", True)
     return found

@@ -26,7 +26,6 @@ def browser_page(width: int = 1920, height: int = 1080) -> Iterator[Page]:
     """A page of so many pixels; it is gone after the `with` block, the browser too."""
     # Chromium's own sandbox can't be made by root.
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    options.append("--disable-dev-shm-usage")  # several Rays may have filled /dev/shm: then a page dies
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which(CHROMIUM), args=options)
         page = browser.new_page(viewport={"width": width, "height": height})

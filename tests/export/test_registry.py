@@ -82,7 +82,9 @@ def test_mlflow_serves_it(registered: Path, finished: Results, pictures: Path) -
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/sweets@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": address(finished)}
+    # MLflow looks for uvicorn's command, which is there though the virtual environment may not be active.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"MLFLOW_TRACKING_URI": address(finished), "PATH": path}
     files, images = rows(pictures)
     expected = list(fpray.load_model(registered).label([decode(file.read_bytes()) for file in files]))
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:

@@ -23,7 +23,7 @@ def weights_line(sweep: Sweep, weights: Mapping[str, int]) -> str:
         weights: the number of each model's image tower, by the model's name.
     """
     later = "; in the end those stay that fronts and picks need" if sweep.keep == "front" else ""
-    return f"about {_all(sweep, weights) / 1e9:,.2g} GB of weights in '{hidden(sweep.storage)}'{later}"
+    return f"about {_gigabytes(_all(sweep, weights))} of weights in '{hidden(sweep.storage)}'{later}"
 
 
 def lack_of_room(sweep: Sweep, folder: SweepFolder, weights: Mapping[str, int]) -> str | None:
@@ -35,9 +35,13 @@ def lack_of_room(sweep: Sweep, folder: SweepFolder, weights: Mapping[str, int]) 
     if left < free:
         return None
     return (
-        f"the trials' weights will take about {left / 1e9:,.2g} GB more, and '{folder.path}' has {free / 1e9:,.2g} GB "
+        f"the trials' weights will take about {_gigabytes(left)} more, and '{folder.path}' has {_gigabytes(free)} "
         "free: make room, name another storage, or ask for fewer trials"
     )
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.0f} GB" if size >= 1e10 else f"{size / 1e9:.2g} GB"
 
 
 def _all(sweep: Sweep, weights: Mapping[str, int]) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from fpray.config import Needs, Resources
 from fpray.records import RecordStore
-from fpray.report.page import trials_csv
+from fpray.report.page import as_html, trials_csv
 from fpray.report.page.budget import budgets
 from fpray.report.page.cost import costs
 from fpray.results import Results
@@ -120,6 +120,15 @@ def test_hours_of_gpus_are_counted_gpu_by_gpu(finished: Results) -> None:
     plain = {own.method: own.hours for own in finished.content.budgets}
     assert hours["lora"].hours == pytest.approx(2 * plain["lora"]) and hours["lora"].gpu
     assert hours["wise_ft"].hours == pytest.approx(plain["wise_ft"] / 2)
+
+
+def test_the_page_has_gpu_hours_where_there_are_any(finished: Results) -> None:
+    assert "GPU hours" not in as_html(finished.content)
+    first, *others = finished.content.costs
+    costs = (first, *(own.model_copy(update={"gpu_hours": 12.34}) for own in others))
+    page = as_html(finished.content.model_copy(update={"costs": costs}))
+    assert '<th scope="col">GPU hours</th>' in page
+    assert page.count("<td>12.34</td>") == len(others) and "<td>0.00</td>" in page
 
 
 def test_the_budget_ends_at_the_hypervolume_of_all(finished: Results) -> None:

@@ -30,7 +30,8 @@ class Average(nn.Module):
     def __init__(self, reference: Reference) -> None:
         super().__init__()
         self.classifier = with_buffers(copy.deepcopy(reference.classifier))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        # Where the weights are: several workers share buffers, which NCCL does on the GPU alone.
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=reference.device))
         self.shares: Sequence[float] = ()
         """The share of each step's weights."""
 

@@ -44,7 +44,7 @@ class LipsumFT(TrainedMethod[LipsumFTParams]):
     def __init__(self, params: LipsumFTParams, reference: Reference) -> None:
         super().__init__(params, reference)
         # So that a resumed trial goes on with the texts that it would have had.
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=reference.device))
 
     @classmethod
     def check(cls, loaded: LoadedClip, space: Space, classes: Sequence[str]) -> None:

@@ -217,9 +217,7 @@ def files_below(folder: UPath, pattern: str) -> list[str]:
         if is_local(folder):
             local = Path(folder.path)
             return sorted(path.relative_to(local).as_posix() for path in local.glob(pattern) if not path.is_dir())
-        found = (PurePosixPath(name) for name in _all_below(folder))
-        depth = len(PurePosixPath(pattern).parts)
-        return sorted(str(path) for path in found if len(path.parts) == depth and path.match(pattern))
+        return sorted(name for name in _all_below(folder) if _matches(name, pattern))
 
 
 def sizes_below(folder: UPath, pattern: str) -> dict[str, int]:
@@ -228,12 +226,15 @@ def sizes_below(folder: UPath, pattern: str) -> dict[str, int]:
     Raises:
         UnreadableError: if they can't be listed.
     """
-    names = files_below(folder, pattern)
     with reading(folder):
         if is_local(folder):
-            return {name: (Path(folder.path) / name).stat().st_size for name in names}
-        known = _all_below(folder)
-        return {name: known[name] for name in names if name in known}
+            return {name: (Path(folder.path) / name).stat().st_size for name in files_below(folder, pattern)}
+        return {name: size for name, size in sorted(_all_below(folder).items()) if _matches(name, pattern)}
+
+
+def _matches(name: str, pattern: str) -> bool:
+    path = PurePosixPath(name)
+    return len(path.parts) == len(PurePosixPath(pattern).parts) and path.match(pattern)
 
 
 def _all_below(folder: UPath) -> dict[str, int]:

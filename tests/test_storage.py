@@ -28,6 +28,7 @@ from fpray.storage import (
     read_if_there,
     remove,
     remove_folder,
+    sizes_below,
     write_whole,
 )
 
@@ -216,6 +217,13 @@ def test_files_are_listed_by_their_paths_below(folder: UPath) -> None:
     assert files_below(folder, "*/record") == ["a/record", "b/record"]
     assert files_below(folder, "*") == ["record"]
     assert files_below(folder / "a", "*/*") == ["c/record"]
+
+
+def test_sizes_are_those_of_the_files_that_are_listed(folder: UPath) -> None:
+    for number, name in enumerate(("a/record", "b/record", "a/other", "record")):
+        write_whole(folder / name, b"x" * number)
+    assert sizes_below(folder, "*/record") == {"a/record": 0, "b/record": 1}
+    assert sizes_below(folder / "nothing", "*") == {}
 
 
 def test_a_file_and_a_folder_are_removed_if_they_are_there(folder: UPath) -> None:

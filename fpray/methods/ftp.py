@@ -71,7 +71,8 @@ class FTP(TrainedMethod[FTPParams]):
         for number, (weight, start) in enumerate(zip(self._weights, self._start, strict=True)):
             change = _rows(weight - start)
             size = change.abs().sum(dim=1, keepdim=True)
-            radius = self.radii[number].clamp_(FIRST, max(FIRST, float(size.max())))
+            radius = self.radii[number]
+            radius.copy_(torch.minimum(radius, size.max()).clamp_min(FIRST))  # nothing leaves the device
             self._directions[number].copy_(change / size.clamp_min(torch.finfo(size.dtype).tiny))
             weight.copy_(start + (self._directions[number] * size.clamp(max=radius)).view_as(weight))
 

@@ -35,7 +35,10 @@ class Photos(Domains):
 """
 
 
-TRAINED = ["car_ft", "ema", "ftp", "full", "kd", "l1", "l2", "linear_probe", "lipsum_ft", "lora", "oft", "spd", "wma"]
+TRAINED = """
+    car_ft carot ema flyp ftp full kd l1
+    l2 linear_probe lipsum_ft lora oft spd wma
+""".split()
 OWN = ["zero_shot", "given", *TRAINED, "block_wise_ft", "lines", "wise_ft", "lp_ft"]
 
 

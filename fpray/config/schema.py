@@ -269,7 +269,8 @@ class Sweep(Section):
         except ValidationError as error:
             raise ValueError(f"methods.{method}.resources: {error.errors()[0]['ctx']['error']}") from None
         batch_size, workers, parts = self.train.batch_size, resources.workers, self.train.accumulate
-        if not issubclass(METHODS[method], TrainedMethod):
+        trained = METHODS[method]
+        if not issubclass(trained, TrainedMethod):
             return
         if batch_size == "auto":
             if not resources.gpus:
@@ -284,3 +285,8 @@ class Sweep(Section):
         elif batch_size // workers < parts:
             share = f"the {batch_size // workers} images that each worker has of a batch"
             raise ValueError(f"train.accumulate: {share} can't be cut into {parts} parts; lower it")
+        if parts > 1 and trained.compares_images:
+            raise ValueError(
+                f"train.accumulate: {method} compares the images of a batch with each other, which parts of one would "
+                f"change; set it to 1, or leave {method} out"
+            )

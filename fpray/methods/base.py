@@ -157,6 +157,9 @@ class TrainedMethod(Method[T]):
     """
 
     is_source = True
+    compares_images: ClassVar[bool] = False
+    """Whether a loss compares the images of a batch with each other: `train.accumulate` can't cut it then, and several
+    workers must look at each other's images."""
     classifier: Classifier
     """What is trained."""
 
@@ -210,8 +213,8 @@ class TrainedMethod(Method[T]):
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
         """Named losses of one batch; their sum is what is minimised (plus the penalty, see `add_penalty`).
 
-        Each loss is a scalar and a mean over the batch's images. A sum, or a loss that compares images of a batch with
-        each other, would be another one where a batch is cut in parts (`train.accumulate`) or shared by workers.
+        Each loss is a scalar and a mean over the batch's images, since a batch is cut in parts (`train.accumulate`) and
+        shared by workers; or, where the method `compares_images`, over those of all workers.
 
         Args:
             batch: what `training_data` gives, stacked: `images`, [batch, 3, height, width], and `labels`, [batch].

@@ -4,7 +4,8 @@ A `Model` is a name and the tag of its weights. `open_model` finds out before a 
 `UserError` says why. `load_reference` makes the `Reference` from it and a dataset: both towers, tokenizer, transforms,
 and the zero-shot `Classifier`, which is a frozen image encoder with a linear head. `weights_of` a trained classifier
 have the keys that plain open_clip knows, and `load_weights` reads them back; `averaged` and
-`interpolate` are between two models'. `read_checkpoint` opens one of a user's own, and `read_head` an exported head.
+`interpolate` are between two models'. `rows_of_prompts` are the zero-shot head's, `head_of` makes a head of them.
+`read_checkpoint` opens one of a user's own, and `read_head` an exported head.
 `unpack` and `pack` rewrite attention for LoRA.
 
 Names need no torch; the rest, which does, is imported when it is first used.
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
         Classifier,
         averaged,
         averaged_each,
+        head_of,
         interpolate,
         load_weights,
         metadata_of,
+        prompts_of,
+        rows_of_prompts,
         weights_of,
     )
     from fpray.model.clip import LoadedClip, open_clip_config, save_tokenizer, switch_on_checkpointing
@@ -38,7 +42,18 @@ __getattr__ = attach(
         **dict.fromkeys(("pack", "unpack"), "attention"),
         **dict.fromkeys(("CLASSES_FILE", "HEAD_FILE", "read_checkpoint", "read_head"), "checkpoints"),
         **dict.fromkeys(
-            ("Classifier", "averaged", "averaged_each", "interpolate", "load_weights", "metadata_of", "weights_of"),
+            (
+                "Classifier",
+                "averaged",
+                "averaged_each",
+                "head_of",
+                "interpolate",
+                "load_weights",
+                "metadata_of",
+                "prompts_of",
+                "rows_of_prompts",
+                "weights_of",
+            ),
             "classifier",
         ),
         **dict.fromkeys(("LoadedClip", "open_clip_config", "save_tokenizer", "switch_on_checkpointing"), "clip"),
@@ -61,6 +76,7 @@ __all__ = [
     "averaged_each",
     "computed_by",
     "device_name",
+    "head_of",
     "interpolate",
     "load_reference",
     "load_weights",
@@ -68,9 +84,11 @@ __all__ = [
     "open_clip_config",
     "open_model",
     "pack",
+    "prompts_of",
     "read_checkpoint",
     "read_head",
     "require_model",
+    "rows_of_prompts",
     "save_tokenizer",
     "switch_on_checkpointing",
     "unpack",

@@ -43,9 +43,21 @@ def zero_shot_rows(loaded: LoadedClip, classes: Sequence[str], templates: Sequen
     Row c is the mean text embedding of class c over the templates, re-normalised, times exp(logit_scale)
     (github.com/mlfoundations/wise-ft, `src/models/zeroshot.py`).
     """
+    return rows_of_prompts(loaded, prompts_of(loaded, classes, templates))
+
+
+def prompts_of(loaded: LoadedClip, classes: Sequence[str], templates: Sequence[str]) -> Tensor:
+    """The tokens of each class in each template, [classes, templates, context length], on the CPU."""
     prompts = [template.replace("{}", name) for name in classes for template in templates]
-    chunks = [loaded.encode_text(prompts[i : i + 256]) for i in range(0, len(prompts), 256)]
-    rows = F.normalize(torch.cat(chunks).view(len(classes), len(templates), -1).mean(dim=1), dim=-1)
+    return loaded.tokenizer(prompts).view(len(classes), len(templates), -1)
+
+
+@torch.no_grad()
+def rows_of_prompts(loaded: LoadedClip, prompts: Tensor) -> Tensor:
+    """The same from `prompts_of`."""
+    device = loaded.logit_scale.device
+    features = torch.cat([loaded.encode_tokens(some.to(device)) for some in torch.split(prompts.flatten(0, 1), 256)])
+    rows = F.normalize(features.view(*prompts.shape[:2], -1).mean(dim=1), dim=-1)
     return rows * loaded.logit_scale.exp()
 
 

@@ -38,6 +38,8 @@ class MethodConformance:
         if not issubclass(cls.method, TrainedMethod):
             for name in TESTS_OF_TRAINING:
                 setattr(cls, name, None)  # so pytest doesn't run it
+        elif cls.method.compares_images:
+            cls.test_losses_are_means_over_images = None  # type: ignore[assignment,method-assign]
 
     def params(self) -> Params:
         """The hyperparameters tried: of each default search dimension the last, so usually the largest, value."""

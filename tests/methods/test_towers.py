@@ -147,7 +147,7 @@ def same_in_plain_open_clip(method: Method, tower: str) -> None:
 TRAINED = [name for name, kind in METHODS.items() if issubclass(kind, TrainedMethod)]
 CASES = [
     *((tower, name) for tower in ("modified_resnet", "timm_resnet", "timm_vit") for name in TRAINED),
-    *((tower, name) for tower in ("timm_convnext", "siglip", "coca") for name in ("full", "lora")),
+    *((tower, name) for tower in ("timm_convnext", "siglip", "coca") for name in ("full", "lora", "flyp")),
 ]
 
 
@@ -225,13 +225,14 @@ def test_where_lora_cant_be_applied_is_said_before_the_sweep(tower: str, name_of
     preflight(both.model_copy(update={"methods": Sweep(name="any", methods=["full"]).methods}), ["a"])
 
 
+@pytest.mark.parametrize("name", ["full", "flyp"])
 @pytest.mark.parametrize("tower", TOWERS)
-def test_every_weight_gets_a_gradient(tower: str, reference_of: Callable[[str], Reference]) -> None:
+def test_every_weight_gets_a_gradient(tower: str, name: str, reference_of: Callable[[str], Reference]) -> None:
     """As several workers need it."""
-    method = build("full", reference_of(tower))
+    method = build(name, reference_of(tower))
     method.train()
     sum(method({"images": some_pixels(method.reference), "labels": torch.tensor([0, 1, 2])}).values()).backward()
-    assert [key for key, p in method.named_parameters() if p.grad is None] == []
+    assert [key for key, p in method.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 @pytest.mark.parametrize("tower", WITH_BATCH_NORM)

@@ -35,10 +35,23 @@ class Photos(Domains):
 """
 
 
-TRAINED = """
-    car_ft carot ema flyp ftp full kd l1
-    l2 linear_probe lipsum_ft lora oft spd wma
-""".split()
+TRAINED = [
+    "car_ft",
+    "carot",
+    "ema",
+    "flyp",
+    "ftp",
+    "full",
+    "kd",
+    "l1",
+    "l2",
+    "linear_probe",
+    "lipsum_ft",
+    "lora",
+    "oft",
+    "spd",
+    "wma",
+]
 OWN = ["zero_shot", "given", *TRAINED, "block_wise_ft", "lines", "wise_ft", "lp_ft"]
 
 

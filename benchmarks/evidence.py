@@ -19,12 +19,13 @@ from fpray.statistics import Accuracies
 
 
 class Kept(BaseModel):
-    """A configuration, with the images that it got right: by split, by draw, the mean over its seeds."""
+    """A configuration, with the images that it got right: by split, by draw, the mean over its seeds; of all images,
+    also where half of them don't count for it."""
 
     model_config = ConfigDict(frozen=True)
 
     method: str
-    training: str | None = None
+    trainings: tuple[str, ...] = ()
     params: Params
     right: dict[int, dict[str, float]]
 
@@ -82,7 +83,7 @@ class Evidence(BaseModel):
             name: Configuration(
                 name=name,
                 method=own.method,
-                training=own.training,
+                trainings=own.trainings,
                 params=own.params,
                 val=Accuracy(id=columns["id", "val"][row], ood=columns["ood", "val"][row]),
                 test=Accuracy(id=columns["id", "test"][row], ood=columns["ood", "test"][row]),
@@ -116,7 +117,7 @@ def evidence_of(results: Results) -> Evidence:
         for group in finished([record for record in results.records if study.has(record.trial)], study)
     ]
     known = {c.name: c for c in results.report.points}
-    counts = groups[0][0].results
+    images = {split: max(g[0].results[split].total for g in groups) for split in groups[0][0].results}
     provenance = groups[0][0].provenance
     return Evidence(
         sweep=results.sweep.name,
@@ -124,25 +125,28 @@ def evidence_of(results: Results) -> Evidence:
         rules=results.sweep.report.rules,
         margin=results.sweep.report.margin,
         made_with=dict(provenance.versions) if provenance else {},
-        images={split: count.total for split, count in counts.items()},
+        images=images,
         configurations={
             (name := group[0].trial.configuration): Kept(
                 method=group[0].trial.method,
-                training=known[name].training,
+                trainings=known[name].trainings,
                 params=known[name].params,
-                right=_right(group),
+                right=_right(group, images),
             )
             for group in groups
         },
     )
 
 
-def _right(records: Sequence[Record]) -> dict[int, dict[str, float]]:
+def _right(records: Sequence[Record], images: Mapping[str, int]) -> dict[int, dict[str, float]]:
     by_draw: dict[int, list[Mapping[str, Count]]] = {}
     for record in records:
         by_draw.setdefault(record.trial.draw, []).append(record.results)
     return {
-        draw: {split: float(np.mean([own[split].correct for own in of_seeds])) for split in of_seeds[0]}
+        draw: {
+            split: float(np.mean([own[split].correct * total / own[split].total for own in of_seeds]))
+            for split, total in images.items()
+        }
         for draw, of_seeds in by_draw.items()
     }
 

@@ -52,7 +52,8 @@ TRAINED = [
     "spd",
     "wma",
 ]
-OWN = ["zero_shot", "given", *TRAINED, "block_wise_ft", "lines", "wise_ft", "lp_ft"]
+DERIVED = ["block_wise_ft", "greedy_soup", "lines", "model_stock", "tpgm", "uniform_soup", "wise_ft"]
+OWN = ["zero_shot", "given", *TRAINED, *DERIVED, "lp_ft"]
 
 
 def methods() -> Registry[Method[Any]]:

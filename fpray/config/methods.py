@@ -27,7 +27,7 @@ from pydantic.json_schema import JsonSchemaValue
 from fpray.config.dimensions import dimension_schema
 from fpray.config.resources import Needs
 from fpray.errors import did_you_mean
-from fpray.methods import LISTS, METHODS, Method
+from fpray.methods import LISTS, METHODS, Method, Takes
 from fpray.section import Section
 from fpray.space import Asked, ByValue, Constant, Dimension, IfGiven, Int, OneOf, Range, Space, grid_cells, is_finite
 
@@ -43,7 +43,7 @@ class MethodSettings(Section):
     """The number of its trials; where nothing but grids is searched, as many as the grids have cells."""
     resources: Annotated[Needs, PlainSerializer(lambda needs: needs.model_dump(exclude_unset=True))] | None = None
     """Those needs of its trials that differ from the sweep's; null for none."""
-    builds_on_the_best: ClassVar[bool] = False
+    takes: ClassVar[Takes] = "one"
     """As the method has it."""
     defaults: ClassVar[Mapping[str, Default]] = {}
     """What the method says of each hyperparameter's dimension."""
@@ -90,7 +90,7 @@ class MethodSettings(Section):
     @model_validator(mode="after")
     def _trials_differ(self) -> MethodSettings:
         """As many trials as the grids have cells, where nothing else is searched."""
-        if is_finite(self.space()) and not self.sources():
+        if is_finite(self.space()) and (not self.sources() or self.takes == "all"):
             cells = len(grid_cells(self.space()))
             if "trials" not in self.model_fields_set:
                 return self.model_copy(update={"trials": cells})
@@ -179,7 +179,7 @@ def settings_of(method: type[Method[Any]]) -> type[MethodSettings]:
             Field(method.builds_on, min_length=1, description=SOURCES_SENTENCE),
         )
     made = create_model(f"{method.name} settings", __base__=MethodSettings, __doc__=method.__doc__, **fields)
-    made.defaults, made.builds_on_the_best = defaults, method.builds_on_the_best
+    made.defaults, made.takes = defaults, method.takes
     return made
 
 
@@ -199,10 +199,14 @@ def asks(method: type[Method[Any]]) -> bool:
     return any(field.is_required() for field in settings_of(method).model_fields.values())
 
 
-def listed(written: Any) -> Any:
-    """The names that a word stands for; anything else as it is."""
+def listed(written: Any, seeds: int) -> Any:
+    """The names that a word stands for; anything else as it is.
+
+    Args:
+        seeds: the number of `train.seeds`: `all` is without what takes pairs of them where there is one.
+    """
     if written == "all":
-        return [name for name, method in METHODS.items() if not asks(method)]
+        return [name for name, own in METHODS.items() if not asks(own) and (own.takes != "pair" or seeds > 1)]
     return list(LISTS[written]) if isinstance(written, str) and written in LISTS else written
 
 

@@ -207,7 +207,8 @@ class Sweep(Section):
     @classmethod
     def _read_methods(cls, written: Any, info: ValidationInfo) -> Any:
         """Name the methods of a word; fill in the common learning rate; search grids by grid."""
-        written = listed(written or "paper")
+        train = info.data.get("train")
+        written = listed(written or "paper", len(train.seeds) if train is not None else 1)
         if isinstance(written, list | tuple) and all(isinstance(name, str) for name in written):
             written = dict.fromkeys(written)
         if not isinstance(written, Mapping):
@@ -242,6 +243,11 @@ class Sweep(Section):
                     raise ValueError(f"methods.{name}.of: '{source}' is not among the sweep's methods; add it there")
                 if not METHODS[source].is_source:
                     raise ValueError(f"methods.{name}.of: '{source}' trains nothing; name methods that do")
+                if settings.takes == "pair" and len(self.train.seeds) == 1:
+                    raise ValueError(
+                        f"methods.{name}: it takes two seeds of each configuration, and train.seeds has one; write "
+                        f"seeds: [0, 1], or leave {name} out"
+                    )
                 if name in self._beneath(source):
                     raise ValueError(f"methods.{name}.of: '{source}' builds on {name} in turn; name another method")
             for key, dimension in settings.space().items():

@@ -13,11 +13,13 @@ from typing import Any
 from fpray.data import Batch
 from fpray.discovery import Registry
 from fpray.methods.base import (
+    Bench,
     Course,
     DerivedMethod,
     Group,
     Hyperparameters,
     Method,
+    Takes,
     TrainedMethod,
     TrainedParams,
 )
@@ -34,20 +36,22 @@ PAPER = ("zero_shot", "linear_probe", "full", "l1", "l2", "kd", "lora", "wise_ft
 """The methods that arXiv 2405.16027 compares, and the linear probe."""
 LISTS: dict[str, tuple[str, ...]] = {
     "paper": PAPER,
-    "fast": ("zero_shot", "linear_probe", "full", "wise_ft", "lines", "block_wise_ft"),
+    "fast": ("zero_shot", "linear_probe", "full", "wise_ft", "lines", "block_wise_ft", "uniform_soup", "greedy_soup"),
 }
 """Words for lists of methods; `fast` is full fine-tuning with what is made of it for nothing. `all` is every method
-that asks for nothing."""
+that asks for nothing; `model_stock`, where there are two `train.seeds`."""
 
 __all__ = [
     "LISTS",
     "METHODS",
     "Batch",
+    "Bench",
     "Course",
     "DerivedMethod",
     "Group",
     "Hyperparameters",
     "Method",
+    "Takes",
     "TrainedMethod",
     "TrainedParams",
 ]

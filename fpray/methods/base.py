@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Generic, Self, TypeVar, cast
+from typing import Annotated, ClassVar, Generic, Literal, Protocol, Self, TypeVar, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,6 +64,21 @@ class Course:
     """The largest norm of a step's gradient; None for any."""
 
 
+class Bench(Protocol):
+    """One fixed half of the ID validation images, with which a method may judge and learn; picks see the other half.
+
+    Each question is a sign of life. Several workers get the same answers.
+    """
+
+    def accuracy(self, classifier: Classifier) -> float:
+        """The share of the images that a classifier, in `eval` mode, gets right."""
+
+    def batches(self, number: int, batch_size: int) -> Iterator[Batch]:
+        """So many batches of images as for evaluation, on the device, in a random order that is always the same, as
+        often as it takes: `images`, [batch, 3, height, width], and `labels`, [batch]."""
+
+
+Takes = Literal["one", "pair", "best", "all"]
 P = TypeVar("P", bound=Hyperparameters)
 T = TypeVar("T", bound=TrainedParams)
 
@@ -82,8 +97,15 @@ class Method(nn.Module, ABC, Generic[P]):
     """The number of trials that it gets where the sweep file doesn't say."""
     builds_on: ClassVar[tuple[str, ...] | None] = None
     """The methods whose trials it builds on where the sweep file doesn't say; None for one that builds on none."""
-    builds_on_the_best: ClassVar[bool] = False
-    """Whether that is the one with the best first objective, and not a searched one."""
+    takes: ClassVar[Takes] = "one"
+    """Which of those methods' configurations a trial builds on, and with which seed:
+    - `one`: one that is searched, with the trial's own seed;
+    - `pair`: the same, and that configuration with the next of `train.seeds` (after the last one, the first);
+    - `best`: the one with the best first objective;
+    - `all`: all that have finished, those with the best first objective first."""
+    learns_from_validation: ClassVar[bool] = False
+    """Whether `finish` does something with the bench: the half of the ID validation images that it has does not count
+    for the method."""
     is_source: ClassVar[bool] = False
     """Whether another method can build on its trials."""
 
@@ -128,6 +150,10 @@ class Method(nn.Module, ABC, Generic[P]):
 
         It is called before anything else; a method that builds on none is not asked.
         """
+
+    def finish(self, bench: Bench) -> None:
+        """Do something once, when training has ended or the sources are there, before `plain` is asked for: by default
+        nothing. A method that does `learns_from_validation`."""
 
     @abstractmethod
     def plain(self) -> Classifier:

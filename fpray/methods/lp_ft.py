@@ -24,7 +24,7 @@ class LPFT(TrainedMethod[LPFTParams]):
     name = "lp_ft"
     Params = LPFTParams
     builds_on = ("linear_probe",)
-    builds_on_the_best = True
+    takes = "best"
 
     @torch.no_grad()
     def take_sources(self, weights: Sequence[Mapping[str, Tensor]]) -> None:

@@ -53,11 +53,15 @@ class Reference:
             return moved
         return {**moved, "images": self.loaded.preprocess.normalised(moved["images"])}
 
-    def in_order(self, indices: Mapping[Split, Sequence[int]]) -> DataLoader[Batch]:
-        """Batches of the pixels of some images of one split after another, cropped as open_clip does for evaluation."""
+    def in_order(self, indices: Mapping[Split, Sequence[int]], batch_size: int | None = None) -> DataLoader[Batch]:
+        """Batches of the pixels of some images of one split after another, cropped as open_clip does for evaluation.
+
+        Args:
+            batch_size: of a number that suits the device, if it is None.
+        """
         splits = [(self.dataset.images(split), own) for split, own in indices.items()]
         crop = self.loaded.preprocess.crop
-        return in_order(splits, crop, self.loader_workers, self.device, kept_bytes=self.kept_bytes)
+        return in_order(splits, crop, self.loader_workers, self.device, batch_size, self.kept_bytes)
 
     @cached_property
     def retained(self) -> Sequence[Reference]:

@@ -12,7 +12,7 @@ Records are read and listed without torch.
 
 from fpray.records.folder import SweepFolder
 from fpray.records.identity import identify, renew
-from fpray.records.images import LARGEST_LOSS, UNREADABLE, ImageResults
+from fpray.records.images import LARGEST_LOSS, SEEN, UNREADABLE, ImageResults
 from fpray.records.known import known_storages, remember
 from fpray.records.lock import Hold, LostHoldError, held, holder
 from fpray.records.provenance import commit, provenance_of, versions
@@ -50,6 +50,7 @@ __all__ = [
     "Record",
     "RecordStore",
     "StopRequest",
+    "SEEN",
     "UNREADABLE",
     "SupersededError",
     "SweepFolder",

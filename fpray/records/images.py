@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 UNREADABLE = np.iinfo(np.uint16).max
 """The class of an image that couldn't be decoded; its confidence and loss are not numbers."""
+SEEN = UNREADABLE - 1
+"""The class of a validation image that the method itself has learnt from; its confidence and loss are not numbers."""
 LARGEST_LOSS = float(np.finfo(np.float16).max)
 
 
@@ -24,7 +26,7 @@ class ImageResults:
 
     labels: NDArray[np.uint16]
     classes: NDArray[np.uint16]
-    """The class with the highest probability; `UNREADABLE` for an image that is."""
+    """The class with the highest probability; `UNREADABLE` for an image that is, `SEEN` for one that doesn't count."""
     confidences: NDArray[np.float16]
     """That class's probability."""
     losses: NDArray[np.float16]
@@ -32,8 +34,22 @@ class ImageResults:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each image was classified rightly; one that is unreadable wasn't."""
+        """Whether each image was classified rightly; one that is unreadable, or doesn't count, wasn't."""
         return np.asarray(self.classes == self.labels)
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Whether each image counts."""
+        return np.asarray(self.classes != SEEN)
+
+    def without(self, seen: NDArray[np.bool_]) -> ImageResults:
+        """The results where some images don't count."""
+        return replace(
+            self,
+            classes=np.where(seen, SEEN, self.classes).astype(np.uint16),
+            confidences=np.where(seen, np.nan, self.confidences).astype(np.float16),
+            losses=np.where(seen, np.nan, self.losses).astype(np.float16),
+        )
 
 
 def packed(splits: Mapping[str, ImageResults]) -> bytes:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,15 +215,19 @@ class RecordStore:
         except ValueError:
             raise DamagedRecordError(f"'{path}' is damaged") from None
 
-    def read_correct(self, record: Record) -> dict[str, NDArray[np.bool_]]:
+    def read_correct(self, record: Record) -> dict[str, NDArray[Any]]:
         """Whether a finished trial classified each image rightly, by split; of an earlier fpray's, test images alone.
+        Booleans; where some don't count, 1, 0 and not a number.
 
         Raises:
             FileNotFoundError: if that isn't kept.
             DamagedRecordError: if the file is damaged.
         """
         try:
-            return {split: own.correct for split, own in self.read_images(record.trial.id).items()}
+            return {
+                split: own.correct if own.counted.all() else np.where(own.counted, own.correct, np.float16(np.nan))
+                for split, own in self.read_images(record.trial.id).items()
+            }
         except FileNotFoundError:
             path = self.trial_folder(record.trial.id) / "correct.npz"
             try:

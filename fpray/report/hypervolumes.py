@@ -2,12 +2,12 @@
 
 A method's hypervolume grows with the number of its configurations, so those of one that has more are drawn at random as
 often as there are subsets, and the mean is given. A point that costs no training of its own, as WiSE-FT's do, counts as
-one of the training that it is made from.
+one of the training that it is made from; a soup's, only where all its trainings are among those drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from fpray.report.views import MethodView
@@ -49,8 +49,8 @@ def reference_point_of(views: Views) -> tuple[float, float]:
 
 def hypervolumes(views: Views, reference_point: tuple[float, float]) -> Hypervolumes:
     """The hypervolumes of all methods that have results, at equal trainings and at equal points."""
-    trained = [own for own in views.values() if _rows_by_training(own)]
-    trainings = min((len(_rows_by_training(own)) for own in trained), default=0)
+    trained = [own for own in views.values() if _trainings(own)]
+    trainings = min((len(_trainings(own)) for own in trained), default=0)
     points = min((len(own.names) for own in trained), default=1)
     return Hypervolumes(
         reference_point=reference_point,
@@ -62,32 +62,32 @@ def hypervolumes(views: Views, reference_point: tuple[float, float]) -> Hypervol
 
 def at_trainings(own: MethodView, reference_point: tuple[float, float]) -> tuple[float, ...]:
     """A method's hypervolume with one training, with two, and so on to all that it has."""
-    by_training = list(_rows_by_training(own).values())
     return tuple(
-        mean_over_subsets(lambda g: _of_groups(own, g, reference_point), by_training, size)
-        for size in range(1, len(by_training) + 1)
+        mean_over_subsets(lambda some: _of_trainings(own, some, reference_point), _trainings(own), size)
+        for size in range(1, len(_trainings(own)) + 1)
     )
-
-
-def _of_groups(own: MethodView, groups: list[list[int]], reference_point: tuple[float, float]) -> float:
-    return hypervolume(own.front([row for group in groups for row in group]), reference_point)
 
 
 def _hypervolume(own: MethodView, trainings: int, points: int, reference_point: tuple[float, float]) -> Hypervolume:
-    def value(groups: list[list[int]]) -> float:
-        return _of_groups(own, groups, reference_point)
-
-    each = [[row] for row in range(len(own.names))]
-    by_training = list(_rows_by_training(own).values())
+    rows, known = list(range(len(own.names))), _trainings(own)
     return Hypervolume(
-        at_trainings=mean_over_subsets(value, by_training, trainings) if by_training else value(each),
-        at_points=mean_over_subsets(value, each, points),
+        at_trainings=mean_over_subsets(lambda some: _of_trainings(own, some, reference_point), known, trainings)
+        if known
+        else _of_rows(own, rows, reference_point),
+        at_points=mean_over_subsets(lambda some: _of_rows(own, some, reference_point), rows, points),
     )
 
 
-def _rows_by_training(own: MethodView) -> dict[str, list[int]]:
-    rows: dict[str, list[int]] = {}
-    for row, training in enumerate(own.trainings):
-        if training is not None:
-            rows.setdefault(training, []).append(row)
-    return rows
+def _trainings(own: MethodView) -> list[str]:
+    """The trainings that a method's configurations are points of."""
+    return list(dict.fromkeys(name for trainings in own.trainings for name in trainings))
+
+
+def _of_trainings(own: MethodView, some: Collection[str], reference_point: tuple[float, float]) -> float:
+    """The hypervolume of the points that some trainings give."""
+    rows = [row for row, needed in enumerate(own.trainings) if needed and set(needed) <= set(some)]
+    return _of_rows(own, rows, reference_point)
+
+
+def _of_rows(own: MethodView, rows: list[int], reference_point: tuple[float, float]) -> float:
+    return hypervolume(own.front(rows), reference_point) if rows else 0.0

@@ -14,7 +14,7 @@ from fpray.config import Sweep
 from fpray.records import DamagedRecordError, Record, RecordStore
 from fpray.report.pareto import finished
 from fpray.search import Study, studies
-from fpray.statistics import Accuracies, Estimate, by_resampling, over_draws
+from fpray.statistics import Accuracies, Correct, Estimate, by_resampling, over_draws, share
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Outcomes:
 
     names: tuple[str, ...]
     """The configurations, in the order of rows."""
-    correct: Mapping[str, NDArray[np.bool_]]
-    """Whether each image was classified rightly, of each validation and test split: [rows, seeds, images]."""
+    correct: Correct
+    """Of each validation and test split."""
 
     def only(self, names: Collection[str]) -> Outcomes:
         """The outcomes of some of the configurations."""
@@ -33,7 +33,7 @@ class Outcomes:
 
     def accuracies(self) -> Accuracies:
         """The mean accuracy over the seeds, in per cent: [rows] of each split."""
-        return {split: 100 * own.mean(axis=(1, 2)) for split, own in self.correct.items()}
+        return {split: 100 * share(own, (1, 2)) for split, own in self.correct.items()}
 
 
 def outcomes(records: Sequence[Record], studies: Sequence[Study], store: RecordStore) -> dict[int, Outcomes]:
@@ -121,5 +121,5 @@ def on_test(outcomes: Mapping[int, Outcomes]) -> dict[str, tuple[Estimate, Estim
     return {name: (found[f"{name} id"], found[f"{name} ood"]) for name in names}
 
 
-def _tests(correct: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+def _tests(correct: Correct) -> Correct:
     return {split: own for split, own in correct.items() if split.endswith("/test")}

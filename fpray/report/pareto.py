@@ -44,9 +44,8 @@ class Configuration(BaseModel):
     method: str
     model: str | None = Field(None, exclude_if=lambda model: model is None)
     """The model's short name, where models are compared."""
-    training: str | None = Field(None, exclude_if=lambda training: training is None)
-    """The configuration whose training this is a point of: its own name, or its source's; None of what trains
-    nothing."""
+    trainings: tuple[str, ...] = Field((), exclude_if=lambda trainings: not trainings)
+    """The configurations whose training this is a point of: itself, or its sources; none of what trains nothing."""
     params: Params
     """All that was searched: hyperparameters, and the model and the source where there were several."""
     val: Accuracy
@@ -93,7 +92,7 @@ def _configuration(records: Sequence[Record], study: Study, objectives: tuple[st
         name=first.configuration,
         method=first.method,
         model=study.model,
-        training=_training_of(first),
+        trainings=_trainings_of(first),
         params=study.suggestion(first),
         val=mean_of(val),
         test=mean_of(test),
@@ -102,10 +101,10 @@ def _configuration(records: Sequence[Record], study: Study, objectives: tuple[st
     )
 
 
-def _training_of(trial: Trial) -> str | None:
+def _trainings_of(trial: Trial) -> tuple[str, ...]:
     if issubclass(METHODS[trial.method], TrainedMethod):
-        return trial.configuration
-    return configuration_of(trial.sources[0]) if trial.sources else None
+        return (trial.configuration,)
+    return tuple(dict.fromkeys(map(configuration_of, trial.sources)))
 
 
 def accuracy_of(metrics: Mapping[str, float], id_key: str, ood_key: str) -> Accuracy:

@@ -24,8 +24,8 @@ class MethodView:
     method: str
     names: tuple[str, ...]
     params: tuple[Params, ...]
-    trainings: tuple[str | None, ...]
-    """The training that each is a point of, see `Configuration.training`."""
+    trainings: tuple[tuple[str, ...], ...]
+    """The trainings that each is a point of, see `Configuration.trainings`."""
     id_val: Column
     ood_val: Column
     id_test: Column
@@ -39,7 +39,7 @@ class MethodView:
             method=configurations[0].method,
             names=tuple(c.name for c in configurations),
             params=tuple(c.params for c in configurations),
-            trainings=tuple(c.training for c in configurations),
+            trainings=tuple(c.trainings for c in configurations),
             id_val=val[:, 0],
             ood_val=val[:, 1],
             id_test=test[:, 0],
@@ -88,7 +88,7 @@ def view(
             method=method,
             names=tuple(names[row] for row in rows),
             params=tuple(configurations[names[row]].params for row in rows),
-            trainings=tuple(configurations[names[row]].training for row in rows),
+            trainings=tuple(configurations[names[row]].trainings for row in rows),
             id_val=accuracies["id/val"][rows],
             ood_val=columns["val"][rows],
             id_test=accuracies["id/test"][rows],

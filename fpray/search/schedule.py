@@ -168,13 +168,19 @@ class Schedule:
         for number, suggestion in enumerate(begun.suggestions):
             for draw, seed in study.repeats:
                 if (number, draw, seed) not in recorded:
-                    trial = study.trial(number, draw, seed, suggestion, self._model_of_source(suggestion))
+                    sources = self._sources_of(study, suggestion)
+                    trial = study.trial(number, draw, seed, suggestion, sources, self._model_of(sources))
                     return Record(trial=trial, start=self._start, started=time.time())
         return None
 
-    def _model_of_source(self, suggestion: Params) -> Model | None:
-        source = suggestion.get(SOURCE)
-        return next((r.trial.model for r in self.wanted() if r.trial.configuration == source), None)
+    def _sources_of(self, study: Study, suggestion: Params) -> tuple[str, ...]:
+        """The configurations that a trial builds on."""
+        if study.settings.takes == "all" and study.settings.sources():
+            return self._finished_sources(study)
+        return (str(suggestion[SOURCE]),) if SOURCE in suggestion else ()
+
+    def _model_of(self, sources: tuple[str, ...]) -> Model | None:
+        return next((r.trial.model for r in self.wanted() if r.trial.configuration in sources[:1]), None)
 
     def _sources(self, study: Study) -> list[Study]:
         """The studies that a study builds on: those of other methods on the same model."""
@@ -219,12 +225,21 @@ class Schedule:
         """The search space; of a method that builds on others, with their finished configurations as sources."""
         if not study.settings.sources():
             return study.space()
+        sources, takes = self._finished_sources(study), study.settings.takes
+        if not sources or takes == "all":
+            return study.space() if sources else None
+        kind = Grid if self.sweep.search.sampler == "grid" else Choice
+        return {SOURCE: kind(sources[:1] if takes == "best" else tuple(sorted(sources)))} | study.space()
+
+    def _finished_sources(self, study: Study) -> tuple[str, ...]:
+        """The configurations that a study builds on of which every trial has finished, those with the best first
+        objective first; where several can't be built on together, since their models differ, those of the best's."""
         found: dict[str, list[Record]] = {}
         for record in (r for source in self._sources(study) for r in self.records_of(source)):
             found.setdefault(record.trial.configuration, []).append(record)
         reached = {name: self._objectives(records) for name, records in sorted(found.items())}
-        sources = tuple(name for name, objectives in reached.items() if objectives is not None)
-        if study.settings.builds_on_the_best and sources:
-            sources = (max(sources, key=lambda name: (reached[name] or (0.0,))[0]),)
-        kind = Grid if self.sweep.search.sampler == "grid" else Choice
-        return {SOURCE: kind(sources)} | study.space() if sources else None
+        first = {name: objectives[0] for name, objectives in reached.items() if objectives is not None}
+        ranked = sorted(first, key=lambda name: first[name], reverse=True)
+        if study.settings.takes == "all":
+            ranked = [name for name in ranked if found[name][0].trial.model == found[ranked[0]][0].trial.model]
+        return tuple(ranked)

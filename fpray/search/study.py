@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
@@ -63,25 +64,36 @@ class Study:
             return False
         return trial.model in self.models or (trial.model is None and self.model is None)
 
-    def trial(self, number: int, draw: int, seed: int, suggestion: Params, source_model: Model | None) -> Trial:
-        """The trial of a suggestion on one draw with one seed; it builds on its source's trial with the same.
+    def trial(
+        self,
+        number: int,
+        draw: int,
+        seed: int,
+        suggestion: Params,
+        sources: Sequence[str] = (),
+        source_model: Model | None = None,
+    ) -> Trial:
+        """The trial of a suggestion on one draw with one seed; it builds on its sources' trials with the same.
 
         Args:
-            source_model: the source's model, which is the trial's too.
+            sources: the configurations that it builds on.
+            source_model: those' model, which is the trial's too.
         """
         params = {name: value for name, value in suggestion.items() if name not in (MODEL, SOURCE)}
         suggested = next((m for m in self.models if m.short == suggestion.get(MODEL)), self.models[0])
-        sources = [str(suggestion[SOURCE])] if SOURCE in suggestion else []
-        name = partial(trial_id, draw=draw, seed=seed, draws=len(self.draws), seeds=len(self.seeds))
+        name = partial(trial_id, draw=draw, draws=len(self.draws), seeds=len(self.seeds))
+        with_seeds = [seed]
+        if self.settings.takes == "pair":
+            with_seeds.append(self.seeds[(self.seeds.index(seed) + 1) % len(self.seeds)])
         return Trial(
-            id=name(configuration_id(self.name, number)),
+            id=name(configuration_id(self.name, number), seed=seed),
             method=self.method,
             number=number,
             seed=seed,
             draw=draw,
             params=params,
             model=source_model or suggested,
-            sources=tuple(map(name, sources)),
+            sources=tuple(name(source, seed=own) for source in sources for own in with_seeds),
         )
 
     def suggestion(self, trial: Trial) -> Params:
@@ -89,7 +101,7 @@ class Study:
         suggestion: Params = {}
         if len(self.models) > 1 and trial.model is not None:
             suggestion[MODEL] = trial.model.short
-        if trial.sources:
+        if trial.sources and self.settings.takes != "all":
             suggestion[SOURCE] = configuration_of(trial.sources[0])
         return suggestion | trial.params
 

@@ -12,7 +12,7 @@ Numbers in, numbers out: it knows nothing of sweeps, records or methods.
 from fpray.statistics.claims import Verdict, holm, verdict
 from fpray.statistics.estimate import Estimate, over_draws
 from fpray.statistics.fronts import attainment, hypervolume, is_on_front, mean_over_subsets, ood_at_id
-from fpray.statistics.resampling import Accuracies, Correct, by_resampling
+from fpray.statistics.resampling import Accuracies, Correct, by_resampling, share
 
 __all__ = [
     "Accuracies",
@@ -27,5 +27,6 @@ __all__ = [
     "mean_over_subsets",
     "ood_at_id",
     "over_draws",
+    "share",
     "verdict",
 ]

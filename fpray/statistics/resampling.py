@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ TIMES = 1000
 """Resamples: the standard error is then known to 2 %."""
 ROWS = 200
 """Resamples whose weights of images are in memory at a time."""
-Correct = Mapping[str, NDArray[np.bool_]]
-"""Whether each image was classified rightly, of each split: [rows, seeds, images], the same rows and seeds in each."""
+Correct = Mapping[str, NDArray[np.bool_] | NDArray[np.floating[Any]]]
+"""Whether each image was classified rightly, of each split: [rows, seeds, images], the same rows and seeds in each.
+Booleans; or 1, 0 and not a number where an image doesn't count for a row, whatever the seed."""
 Accuracies = Mapping[str, NDArray[np.float64]]
 """The accuracy of each row on each split, in per cent, [rows]."""
 
@@ -38,10 +40,10 @@ def by_resampling(
         statistic: gives numbers by name; one that is not a number in a resample is left out there.
     """
     rng = np.random.default_rng(seed)
-    plain = {split: 100 * own.mean(axis=(1, 2)) for split, own in correct.items()}
+    plain = {split: 100 * share(own, (1, 2)) for split, own in correct.items()}
     (seeds,) = {own.shape[1] for own in correct.values()}
     values = statistic(plain)
-    shared = {split: [own.mean(axis=1, dtype=np.float32).T] for split, own in correct.items()}
+    shared = {split: [own.mean(axis=1, dtype=np.float32).T] for split, own in correct.items()}  # [images, rows]
     over_images = _spread(statistic, _resampled_images(shared, rng, times))
     if seeds == 1:
         return {name: Estimate(float(values[name]), math.sqrt(over_images[name])) for name in values}
@@ -56,6 +58,13 @@ def by_resampling(
         freedom = variance**2 / (of_seeds**2 / (seeds - 1)) if of_seeds > 0 else math.inf
         found[name] = Estimate(float(value), math.sqrt(variance), freedom)
     return found
+
+
+def share(correct: NDArray[Any], axes: int | tuple[int, ...]) -> NDArray[np.float64]:
+    """The share of images that were classified rightly, of those that count."""
+    if correct.dtype == bool:
+        return np.asarray(correct.mean(axis=axes))
+    return np.asarray(np.nanmean(correct, axis=axes, dtype=np.float64))
 
 
 def _spread(statistic: Callable[[Accuracies], Mapping[str, float]], resamples: list[Accuracies]) -> dict[str, float]:
@@ -75,18 +84,27 @@ def _resampled_images(
         chances, blocks = np.full(images + 1, 1 / (images + 1)), []
         for first in range(0, times, ROWS):
             size = min(ROWS, times - first)
-            sums = []
+            shares = []
             for part in own:
                 drawn = rng.multinomial(images + 1, chances, size).astype(np.float32)
                 unknown = rng.integers(0, 2, (size, part.shape[1]), dtype=np.int8)
-                sums.append(drawn[:, :images] @ part + drawn[:, images:] * unknown)
-            blocks.append(100 * np.mean(sums, axis=0) / (images + 1))
+                right = drawn[:, :images] @ np.nan_to_num(part) + drawn[:, images:] * unknown
+                shares.append(right / _counted(drawn, part))
+            blocks.append(100 * np.mean(shares, axis=0))
         by_split[split] = np.concatenate(blocks)
     return [{split: own[number] for split, own in by_split.items()} for number in range(times)]
 
 
+def _counted(drawn: NDArray[np.float32], part: NDArray[np.float32]) -> NDArray[np.float32] | int:
+    """How many of the images that were drawn count for each row, [times, rows], or for all of them."""
+    missing = np.isnan(part)
+    if not missing.any():
+        return len(part) + 1
+    return np.asarray(drawn[:, :-1] @ (~missing).astype(np.float32) + drawn[:, -1:])
+
+
 def _resampled_seeds(correct: Correct, rng: np.random.Generator, times: int) -> list[Accuracies]:
-    of_seeds = {split: 100 * own.mean(axis=2) for split, own in correct.items()}  # [rows, seeds]
+    of_seeds = {split: 100 * share(own, 2) for split, own in correct.items()}  # [rows, seeds]
     (seeds,) = {own.shape[1] for own in of_seeds.values()}
     chosen = rng.integers(0, seeds, (times, seeds))
     return [{split: own[:, some].mean(axis=1) for split, own in of_seeds.items()} for some in chosen]

@@ -20,7 +20,7 @@ from fpray.records import Epoch
 from fpray.space import Params
 from fpray.testing.registering import registered
 from fpray.testing.small import TINY, small_reference
-from fpray.training import Runtime, train
+from fpray.training import Runtime, ValidationBench, train
 
 SETTINGS = Train(epochs=4, batch_size=16, warmup_steps=0)
 
@@ -44,17 +44,16 @@ class MethodConformance:
     def params(self) -> Params:
         """The hyperparameters tried: of each default search dimension the last, so usually the largest, value."""
         with registered(self.method):
-            sweep = Sweep.model_validate({"name": "any", "methods": [self.method.name, *(self.method.builds_on or ())]})
+            written = {"methods": [self.method.name, *(self.method.builds_on or ())], "train": {"seeds": [0, 1]}}
+            sweep = Sweep.model_validate({"name": "any"} | written)
         space = sweep.methods[self.method.name].space()
         return {name: dimension.extremes()[-1] for name, dimension in space.items()}
 
     def sources(self, reference: Reference) -> list[Mapping[str, Tensor]]:
-        """For a method that builds on others, the weights of their trials: one, away from the reference."""
-        classifier, generator = copy.deepcopy(reference.classifier), torch.Generator().manual_seed(7)
-        with torch.no_grad():
-            for parameter in classifier.parameters():
-                parameter.add_(0.03 * torch.randn(parameter.shape, generator=generator))
-        return [weights_of(classifier)]
+        """For a method that builds on others, the weights of their trials, away from the reference: one, or two for
+        one that takes several."""
+        both = [_moved(reference, seed) for seed in (7, 8)]
+        return both if self.method.takes in ("pair", "all") else both[:1]
 
     def expected(self, method: Any) -> Classifier:
         """For a `TrainedMethod`, the classifier whose logits `plain()` must have: the one that was validated."""
@@ -67,6 +66,8 @@ class MethodConformance:
         method = self.method.make(self.params() | overrides, reference)
         if self.method.builds_on is not None:
             method.take_sources(self.sources(reference))
+        if self.method.learns_from_validation:
+            method.finish(ValidationBench(reference, Runtime(reference.device), None))
         if isinstance(method, TrainedMethod):
             method.begin(Course([1.0, 0.5], SETTINGS.clip_grad_norm))
         return method
@@ -175,6 +176,17 @@ class MethodConformance:
         assert not [key for key in missing if key.startswith("visual.")]
         with torch.no_grad():
             torch.testing.assert_close(fresh.encode_image(pixels), left.encoder(pixels))
+
+
+def _moved(reference: Reference, seed: int) -> Mapping[str, Tensor]:
+    """The reference's weights, each a little away, and all a little in one direction."""
+    classifier = copy.deepcopy(reference.classifier)
+    with torch.no_grad():
+        for parameter in classifier.parameters():
+            for own in (0, seed):
+                generator = torch.Generator().manual_seed(own)
+                parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
+    return weights_of(classifier)
 
 
 TESTS_OF_TRAINING = (

@@ -12,6 +12,7 @@ Nothing here knows Ray.
 """
 
 from fpray.training.batchsize import costliest, fitting_batch_size
+from fpray.training.bench import ValidationBench
 from fpray.training.loop import StoppedError, TrainingError, train
 from fpray.training.point import evaluate_point
 from fpray.training.runtime import Runtime
@@ -23,6 +24,7 @@ __all__ = [
     "Speed",
     "StoppedError",
     "TrainingError",
+    "ValidationBench",
     "Work",
     "costliest",
     "evaluate_point",

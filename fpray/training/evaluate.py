@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -33,10 +34,13 @@ class Predictions:
     features: Tensor
     images: ImageResults
 
+    def without(self, seen: NDArray[np.bool_]) -> Predictions:
+        """The predictions where some images don't count."""
+        return Predictions(self.features, self.images.without(seen))
+
     @property
     def count(self) -> Count:
-        correct = self.images.correct
-        return Count(correct=int(correct.sum()), total=len(correct))
+        return Count(correct=int(self.images.correct.sum()), total=int(self.images.counted.sum()))
 
 
 class Evaluator:

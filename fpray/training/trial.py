@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, overload
 
 import torch
+from torch import Tensor
 
 from fpray.config import Train, TrialSettings
 from fpray.data import DataOptions, open_dataset
@@ -26,6 +27,7 @@ from fpray.records import (
     SweepFolder,
     provenance_of,
 )
+from fpray.training.bench import ValidationBench
 from fpray.training.checkpoint import Checkpoint, newest_checkpoint
 from fpray.training.curve import curve_of
 from fpray.training.evaluate import Evaluator, Predictions
@@ -99,11 +101,17 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
     known: Mapping[str, Predictions] = {}
     if isinstance(method, TrainedMethod):
         record, known = _train(method, record, settings.train, checkpoint, store, runtime)
-    began, classifier = time.monotonic(), method.plain()
+    began = time.monotonic()
+    bench = ValidationBench(reference, runtime, settings.train.autocast) if method.learns_from_validation else None
+    if bench is not None:
+        method.finish(bench)
+    classifier = method.plain()
     if isinstance(method, TrainedMethod) and classifier is not method.current():  # as with LoRA, which is merged
         known = {}
     predictions = _evaluate(classifier, known, reference, runtime, settings.train.autocast)
     predictions |= _retention(classifier, reference, runtime, settings.train.autocast)
+    if bench is not None:
+        predictions[bench.split.name] = predictions[bench.split.name].without(bench.seen)
     curve: tuple[CurvePoint, ...] = ()
     if isinstance(method, TrainedMethod) and settings.train.alphas:
         curve = curve_of(classifier, settings.train.alphas, predictions, reference, runtime, settings.train.autocast)
@@ -131,8 +139,29 @@ def build_method(record: Record, reference: Reference, store: RecordStore) -> Me
     torch.manual_seed(trial.seed)  # LoRA's A matrices start at random
     method = METHODS[trial.method].make(trial.params, reference)
     if trial.sources:
-        method.take_sources([store.read_weights(source) for source in trial.sources])
+        method.take_sources(_Weights(store, trial.sources))
     return method
+
+
+class _Weights(Sequence[Mapping[str, Tensor]]):
+    """Trials' weights, read each time that they are asked for: those of a soup may not fit into memory together."""
+
+    def __init__(self, store: RecordStore, trials: Sequence[str]) -> None:
+        self._store, self._trials = store, trials
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    @overload
+    def __getitem__(self, place: int) -> Mapping[str, Tensor]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Mapping[str, Tensor]]: ...
+
+    def __getitem__(self, place: int | slice) -> Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]]:
+        if isinstance(place, slice):
+            return _Weights(self._store, self._trials[place])
+        return self._store.read_weights(self._trials[place])
 
 
 def _train(

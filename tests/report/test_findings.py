@@ -25,7 +25,7 @@ def method(
         method="any",
         names=named,
         params=tuple(params or [{}] * len(points)),
-        trainings=(None,) * len(points),
+        trainings=((),) * len(points),
         id_val=seen[:, 0],
         ood_val=seen[:, 1],
         id_test=test[:, 0],

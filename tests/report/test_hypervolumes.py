@@ -23,7 +23,7 @@ def view_of(method: str, points: list[tuple[Point, str | None]], val: list[Point
             Configuration(
                 name=f"{method}-{n:03d}",
                 method=method,
-                training=training,
+                trainings=() if training is None else (training,),
                 params={},
                 val=Accuracy(id=chosen[0], ood=chosen[1]),
                 test=Accuracy(id=point[0], ood=point[1]),

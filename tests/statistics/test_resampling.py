@@ -91,3 +91,35 @@ def test_95_percent_hold_the_truth(seeds: int, spread: float) -> None:
         found = by_resampling(plain, {"id/test": drawn(rng, 400, seeds, seed_spread=spread)}, times=150)["difference"]
         held += abs(found.value - truth) <= found.half_width()
     assert 0.91 <= held / 300 <= 0.99  # benchmarks/coverage.py measures it to half a point
+
+
+def test_images_that_do_not_count_for_a_row_change_nothing_of_another() -> None:
+    """A row that only half of the images count for is known less well; the mean is over those that count."""
+    rng = np.random.default_rng(5)
+    right = rng.random((2, 1, 800)) < 0.7
+    half = right.astype(np.float16)
+    half[1, :, ::2] = np.nan
+
+    def columns(accuracies: Accuracies) -> dict[str, float]:
+        return {"whole": float(accuracies["id/val"][0]), "half": float(accuracies["id/val"][1])}
+
+    plain, found = (by_resampling(columns, {"id/val": own}) for own in (right, half))
+    assert found["whole"].value == plain["whole"].value
+    assert found["whole"].error == pytest.approx(plain["whole"].error, rel=0.1)
+    assert found["half"].value == pytest.approx(100 * right[1, 0, 1::2].mean())
+    # sqrt(p (1 - p) / n): twice the variance
+    assert found["half"].error == pytest.approx(100 * math.sqrt(0.7 * 0.3 / 400), rel=0.1)
+    assert plain["half"].error == pytest.approx(100 * math.sqrt(0.7 * 0.3 / 800), rel=0.1)
+
+
+def test_half_of_the_images_with_several_seeds() -> None:
+    """The same as of these images alone."""
+    half = drawn(np.random.default_rng(6), images=400, seeds=4, seed_spread=0.1).astype(np.float16)
+    half[1, :, :200] = np.nan
+
+    def second(accuracies: Accuracies) -> dict[str, float]:
+        return {"half": float(accuracies["id/val"][1])}
+
+    found, alone = (by_resampling(second, {"id/val": own}) for own in (half, half[:, :, 200:] == 1))
+    assert found["half"].value == pytest.approx(alone["half"].value)
+    assert found["half"].error == pytest.approx(alone["half"].error, rel=0.1)

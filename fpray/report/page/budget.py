@@ -37,7 +37,7 @@ def budgets(sweep: Sweep, report: Report, records: Mapping[str, Record]) -> tupl
     """
     found = []
     for method in report.methods:
-        own = [configuration for configuration in report.of(method) if configuration.training]
+        own = [configuration for configuration in report.of(method) if configuration.trainings]
         if own:
             curve = at_trainings(MethodView.of(own), report.reference_point)
             hours, gpu = _hours(sweep, report, own, records)
@@ -48,7 +48,7 @@ def budgets(sweep: Sweep, report: Report, records: Mapping[str, Record]) -> tupl
 def _hours(sweep: Sweep, report: Report, own: list[Configuration], records: Mapping[str, Record]) -> tuple[float, bool]:
     """The mean time of the trainings that some configurations are points of, and whether it is of GPUs."""
     by_name = {c.name: c for c in report.points}
-    sources = [by_name[name] for name in dict.fromkeys(c.training for c in own) if name in by_name]
+    sources = [by_name[name] for name in dict.fromkeys(name for c in own for name in c.trainings) if name in by_name]
     gpus = {c.method: gpus_of(sweep, c.method) for c in sources}
     seconds = [
         (gpus[c.method] or 1) * sum(cost.seconds for t in c.trials if (cost := records[t].cost) is not None)

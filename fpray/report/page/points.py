@@ -81,7 +81,7 @@ def _point(
         name=own.name,
         method=own.method,
         model=own.model,
-        source=own.training if own.training != own.name else None,
+        source=next((name for name in own.trainings if name != own.name), None) if len(own.trainings) == 1 else None,
         params=own.params,
         text=describe(own.params),
         rules=tuple(rules),

@@ -1,0 +1,43 @@
+"""Model Stock: two seeds of one configuration, averaged, and moved towards the pre-trained weights by their angle."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from fpray.methods.base import DerivedMethod, Hyperparameters
+from fpray.methods.soups import classifier_of
+from fpray.model import Classifier, weights_of
+
+
+class ModelStock(DerivedMethod[Hyperparameters]):
+    """w = t * mean(w_i) + (1 - t) * w0 for each tensor, t = N cos / (1 + (N - 1) cos), cos that of the angle between
+    the N changes w_i - w0 (arXiv 2403.19522; formula as in github.com/arcee-ai/mergekit); trains nothing.
+
+    A trial takes its source with two seeds, its own and the next of `train.seeds`: with two seeds the trials of both
+    are the same. A cosine below 0 counts as 0, where t would leave [0, 1].
+    """
+
+    name = "model_stock"
+    builds_on = ("full",)
+    takes = "pair"
+    Params = Hyperparameters
+
+    def plain(self) -> Classifier:
+        start, tuned = weights_of(self.reference.classifier), list(self.sources)
+        return classifier_of(
+            self.reference, {key: stock(value, [weights[key] for weights in tuned]) for key, value in start.items()}
+        )
+
+
+def stock(start: Tensor, tuned: list[Tensor]) -> Tensor:
+    """The merged tensor, from the pre-trained one and two or more fine-tuned ones; of counters, the first's."""
+    if not start.is_floating_point():
+        return tuned[0]
+    changes = [(own - start).flatten().double() for own in tuned]
+    cosines = [torch.nn.functional.cosine_similarity(a, b, dim=0) for a, b in combinations(changes, 2)]
+    cosine, number = torch.stack(cosines).mean().clamp(0, 1), len(tuned)
+    share = number * cosine / (1 + (number - 1) * cosine)
+    return start + (share * torch.stack(changes).mean(dim=0)).view_as(start).to(start.dtype)

@@ -1,0 +1,77 @@
+"""TPGM: a fine-tuned model's weights, each tensor projected to a radius around w0 that validation images choose."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from fpray.methods.base import Bench, DerivedMethod, Hyperparameters
+from fpray.methods.soups import classifier_of
+from fpray.model import Classifier
+from fpray.space import Constant, Log
+
+SMALLEST = 1e-8
+"""The smallest radius, as in the authors' code."""
+
+
+class TPGMParams(Hyperparameters):
+    """How the radii are learnt."""
+
+    radius_lr: Annotated[float, Field(gt=0), Log(1e-3, 1e-1)]
+    """The learning rate of the radii; 0.01 in the paper."""
+    steps: Annotated[int, Field(ge=1), Constant(200)]
+    """The number of their steps."""
+    batch_size: Annotated[int, Field(ge=1), Constant(128)]
+    """The validation images of a step."""
+
+
+class TPGM(DerivedMethod[TPGMParams]):
+    """w = w0 + min(1, radius / |c|) * c for the change c = w1 - w0 of each tensor, |c| its L2 norm (arXiv 2303.10720).
+
+    The radii start at |c| / 2 and take Adam's steps on the cross-entropy over one half of the ID validation images;
+    each is kept in [1e-8, |c|]. What the training has seen never chooses them.
+    """
+
+    name = "tpgm"
+    builds_on = ("full",)
+    learns_from_validation = True
+    Params = TPGMParams
+
+    def finish(self, bench: Bench) -> None:
+        (tuned,) = self.sources
+        self.left = classifier_of(self.reference, tuned)
+        start = dict(self.reference.classifier.named_parameters())
+        changes = {key: weight - start[key] for key, weight in self.left.named_parameters()}
+        norms = torch.stack([change.norm() for change in changes.values()])
+        radii = nn.Parameter(norms / 2)
+        optimizer = torch.optim.Adam([radii], lr=self.params.radius_lr)
+        with torch.enable_grad():
+            for batch in bench.batches(self.params.steps, self.params.batch_size):
+                weights = projected(start, changes, radii, norms)
+                loss = F.cross_entropy(functional_call(self.left, weights, (batch["images"],)), batch["labels"])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                with torch.no_grad():
+                    radii.copy_(within(radii, norms))
+        self.radii, self.norms = radii.detach(), norms
+        self.left.load_state_dict(projected(start, changes, self.radii, norms), strict=False)
+
+    def plain(self) -> Classifier:
+        return self.left
+
+
+def within(radii: Tensor, norms: Tensor) -> Tensor:
+    """The radii, each at most its tensor's norm."""
+    return radii.clamp(min=SMALLEST).minimum(norms.clamp(min=SMALLEST))
+
+
+def projected(start: dict[str, Tensor], changes: dict[str, Tensor], radii: Tensor, norms: Tensor) -> dict[str, Tensor]:
+    """The weights within their radii, by name."""
+    shares = (radii / norms.clamp(min=SMALLEST)).clamp(max=1)
+    return {key: start[key] + share * change for share, (key, change) in zip(shares, changes.items(), strict=True)}

@@ -71,7 +71,9 @@ def within(radii: Tensor, norms: Tensor) -> Tensor:
     return radii.clamp(min=SMALLEST).minimum(norms.clamp(min=SMALLEST))
 
 
-def projected(start: dict[str, Tensor], changes: dict[str, Tensor], radii: Tensor, norms: Tensor) -> dict[str, Tensor]:
+def projected(
+    start: Mapping[str, Tensor], changes: Mapping[str, Tensor], radii: Tensor, norms: Tensor
+) -> dict[str, Tensor]:
     """The weights within their radii, by name."""
     shares = (radii / norms.clamp(min=SMALLEST)).clamp(max=1)
     return {key: start[key] + share * change for share, (key, change) in zip(shares, changes.items(), strict=True)}

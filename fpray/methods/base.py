@@ -37,6 +37,8 @@ class TrainedParams(Hyperparameters):
     """The learning rate of encoder and head; `train.lr` where that is given."""
     weight_decay: Annotated[float | None, Field(ge=0), IfGiven()] = None
     """AdamW's decoupled weight decay; without it, `train.weight_decay`."""
+    epochs: Annotated[int | None, Field(ge=1), IfGiven()] = None
+    """The epochs of a training, the simplest protection of all; without it, `train.epochs`."""
     head_lr: Annotated[float | None, Field(gt=0), IfGiven()] = None
     """The learning rate of the head; without it, `lr`."""
     head_weight_decay: Annotated[float | None, Field(ge=0), IfGiven()] = None

@@ -45,6 +45,10 @@ class Trial(Recorded):
         """The id without draw and seed: the same for all trials of one configuration."""
         return configuration_of(self.id)
 
+    def epochs(self, usual: int) -> int:
+        """The epochs of its training: its own, or the usual number."""
+        return int(self.params.get("epochs", usual))
+
     def point(self, alpha: float) -> Trial:
         """A point of this trial's curve, as a trial that has this one for its source and needs what its method does."""
         changes = {"id": f"{self.id}-alpha-{alpha:.3g}", "params": {ALPHA: alpha}, "sources": (self.id,)}

@@ -10,7 +10,7 @@ from itertools import product
 from fpray.config import MethodSettings, Sweep
 from fpray.model import Model
 from fpray.records import Trial, configuration_id, configuration_of, trial_id
-from fpray.space import Choice, Grid, Params, Space, is_finite
+from fpray.space import Choice, Constant, Grid, Params, Space, is_finite
 
 MODEL, SOURCE = "model", "source"
 """The dimensions that a study may search besides a method's hyperparameters."""
@@ -49,6 +49,11 @@ class Study:
     def trials(self) -> int:
         """The number of trials: each configuration on every draw, with every seed."""
         return self.configurations * len(self.repeats)
+
+    def epochs(self, usual: int) -> tuple[int, int]:
+        """The fewest and the most epochs of its trainings: those that it searches, or the usual number."""
+        searched = self.settings.space().get("epochs", Constant(usual)).extremes()
+        return int(searched[0]), int(searched[-1])
 
     def space(self) -> Space:
         """The search dimensions, the model first where there are several; without a derived method's source."""

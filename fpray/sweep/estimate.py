@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any, cast
 
 import torch
@@ -37,7 +38,7 @@ def _lasts(study: Study, sweep: Sweep) -> float:
     sizes = _sizes(sweep)
     validation = sum(size for split, size in sizes.items() if split.endswith("/val"))
     evaluated = sum(size for split, size in sizes.items() if not split.endswith("/train"))
-    speed, epochs = _speed(study, sweep), sweep.train.epochs
+    speed, epochs = _speed(study, sweep), fmean(study.epochs(sweep.train.epochs))
     if not issubclass(METHODS[study.method], TrainedMethod):
         return evaluated * speed.evaluation
     between = max(0, sweep.train.alphas - 2)  # of its curve's points the ends are known

@@ -66,7 +66,8 @@ class LiveView:
 
     def _running(self, most: int) -> list[str]:
         width = max((len(record.trial.id) for record in self.running), default=0)
-        lines = [f"{r.trial.id:<{width}}  {epoch_words(r, self.schedule.sweep.train.epochs)}" for r in self.running]
+        usual = self.schedule.sweep.train.epochs
+        lines = [f"{r.trial.id:<{width}}  {epoch_words(r, r.trial.epochs(usual))}" for r in self.running]
         return [*lines[:most], f"and {len(lines) - most} more running"] if len(lines) > most else lines
 
     def _total(self) -> str:

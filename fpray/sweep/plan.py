@@ -27,20 +27,25 @@ def plan(sweep: Sweep) -> str:
     validation = sum(size for split, size in sizes.items() if split.part == "val")
     evaluated = sum(sizes.values()) - train
     trials = {study.name: study.trials for study in studies(sweep)}
-    trained = sum(study.trials for study in studies(sweep) if issubclass(METHODS[study.method], TrainedMethod))
+    training = [study for study in studies(sweep) if issubclass(METHODS[study.method], TrainedMethod)]
+    trained, epochs = sum(study.trials for study in training), [study.epochs(sweep.train.epochs) for study in training]
+    passes = sum(study.trials * sum(own) / 2 for study, own in zip(training, epochs, strict=True))
     lines = [f"{sum(trials.values())} trials: " + ", ".join(f"{study} {count}" for study, count in trials.items())]
     draws, seeds = len(sweep.data.seeds), len(sweep.train.seeds)
     if draws * seeds > 1:
         on_draws = f" on {draws} draws of the data" if draws > 1 else ""
         lines.append(f"each configuration{on_draws}" + (f" with {seeds} seeds" if seeds > 1 else ""))
     looks = sweep.train.validations - 1  # the last one is part of the evaluation of every split
-    epochs = f"{trained} trials, {sweep.train.epochs} epochs of {train:,}"
+    spread = sorted({number for own in epochs for number in own})
+    each = (
+        f"{trained} trials, {' to '.join(f'{number}' for number in spread[:1] + spread[1:][-1:])} epochs of {train:,}"
+    )
     lines.append(f"a trial takes {sweep.resources}")
     lines += [
         f"of {name}: {sweep.resources_of(name)}" for name, settings in sweep.methods.items() if settings.resources
     ]
     lines += [
-        f"about {trained * sweep.train.epochs * train:,} images trained on ({epochs})",
+        f"about {passes * train:,.0f} images trained on ({each})",
         f"about {trained * looks * validation + sum(trials.values()) * evaluated:,} images evaluated",
     ]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ class TimeLeft:
     def __init__(self, studies: Sequence[Study], epochs: int, began: float) -> None:
         """
         Args:
-            epochs: of a trial that trains.
+            epochs: of a trial that trains, where its method doesn't search them.
             began: when this command began to run trials, in seconds of Unix time.
         """
         self._studies, self._epochs, self._began = studies, epochs, began
@@ -61,7 +61,7 @@ class TimeLeft:
             lasted = [record.cost.seconds for record in own if record.cost is not None]
             epochs = [epoch.seconds + epoch.validation_seconds for record in own for epoch in record.history]
             if lasted or epochs:
-                known[study] = fmean(lasted) if lasted else (self._epochs + 1) * fmean(epochs)
+                known[study] = fmean(lasted) if lasted else (fmean(study.epochs(self._epochs)) + 1) * fmean(epochs)
         if not known:
             return {}
         alike = {kind: [s for study, s in known.items() if _trains(study) is kind] for kind in (True, False)}
@@ -85,7 +85,9 @@ class TimeLeft:
 
     def _rest(self, record: Record, study: Study, seconds: float, now: float) -> float:
         """The seconds that a running trial still takes."""
-        parts = self._epochs + 1 if _trains(study) else 1  # the final evaluation is about one more epoch
+        parts = (
+            record.trial.epochs(self._epochs) + 1 if _trains(study) else 1
+        )  # the final evaluation is about one more epoch
         since = max(record.history[-1].ended if record.history else record.started, self._began)
         part = seconds / parts
         return seconds - len(record.history) * part - min(part, now - since)

@@ -30,7 +30,7 @@ def epoch_sentence(record: Record, schedule: Schedule) -> str:
     metrics = accuracies(record.history[-1].validation)
     reached = [f"{_short(key)} {metrics[key]:.1f}" for key in schedule.sweep.search.axes if key in metrics]
     val = f"  val {'  '.join(reached)}" if reached else ""
-    return f"{record.trial.id} {epoch_words(record, schedule.sweep.train.epochs)}{val}"
+    return f"{record.trial.id} {epoch_words(record, record.trial.epochs(schedule.sweep.train.epochs))}{val}"
 
 
 def epoch_words(record: Record, epochs: int) -> str:
@@ -60,8 +60,9 @@ def where_it_stands(schedule: Schedule, points: Points | None, why: str) -> str:
     Args:
         points: of its curves; None while it has trials that have not ended.
     """
-    wanted, epochs = schedule.wanted(), schedule.sweep.train.epochs
-    at = [f"{r.trial.id} after epoch {len(r.history)} of {epochs}" for r in wanted if not r.has_ended]
+    wanted, usual = schedule.wanted(), schedule.sweep.train.epochs
+    begun = [record for record in wanted if not record.has_ended]
+    at = [f"{r.trial.id} after epoch {len(r.history)} of {r.trial.epochs(usual)}" for r in begun]
     done = f"{why}: {sum(r.has_ended for r in wanted)} of {schedule.planned} trials are done"
     if points is not None:
         at.append(f"{sum(r.has_ended for r in points.wanted())} of {points.planned} points of their curves too")

@@ -100,7 +100,8 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
         store.write(record)
     known: Mapping[str, Predictions] = {}
     if isinstance(method, TrainedMethod):
-        record, known = _train(method, record, settings.train, checkpoint, store, runtime)
+        train_settings = settings.train.model_copy(update={"epochs": record.trial.epochs(settings.train.epochs)})
+        record, known = _train(method, record, train_settings, checkpoint, store, runtime)
     began = time.monotonic()
     bench = ValidationBench(reference, runtime, settings.train.autocast) if method.learns_from_validation else None
     if bench is not None:

@@ -56,3 +56,9 @@ def test_what_a_cluster_has() -> None:
     room = Room((Node("a", 8, 2, frozenset({"A10G"})), Node("b", 4, 0)))
     sweep = sweep_of(resources={"cpus": 2, "gpus": 1}, methods={"full": {"trials": 9}})
     assert devices_line(sweep, room) == "2 nodes, 12 CPU(s), 2 GPU(s) (A10G): room for 2 trial(s) at a time"
+
+
+def test_searched_epochs_are_counted_by_their_middle() -> None:
+    methods = {"full": {"trials": 4, "epochs": {"int": [1, 9]}}, "l2": {"trials": 2}}
+    content = {"name": "s", "methods": methods, "train": {"epochs": 5}, "data": {"train_images": 200}}
+    assert "about 6,000 images trained on (6 trials, 1 to 9 epochs of 200)" in plan(check_sweep(content, "s"))

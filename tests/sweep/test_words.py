@@ -53,6 +53,8 @@ def test_accuracies_on_the_way_are_said_to_be_of_validation(record_of: Make) -> 
         "full-001 epoch 2/10  cross_entropy 0.512  l2 0.1  2,000 images/s  val ID 61.0  OOD 50.0"
     )
     assert epoch_words(record_of("full-001"), 10) == "has begun"
+    with_its_own = running.model_copy(update={"trial": running.trial.model_copy(update={"params": {"epochs": 3}})})
+    assert " epoch 2/3 " in epoch_sentence(with_its_own, schedule)
 
 
 def test_the_best_are_models_with_both_accuracies(record_of: Make) -> None:

@@ -230,3 +230,16 @@ def test_a_trial_goes_on_from_its_checkpoint_with_the_same_unreadable_images(
     assert len(whole.history) == 2
     assert [e.losses for e in resumed.history] == [e.losses for e in whole.history]
     assert (resumed.results, resumed.unreadable) == (whole.results, whole.unreadable)
+
+
+def test_a_trial_with_epochs_of_its_own_trains_as_many(
+    tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    sweep = sweep_of(tree, tiny_clip, methods={"full": {"epochs": {"int": [1, 4]}}})
+    short, usual = (
+        run(full(id=f"full-{n:03d}", params=own), sweep, tmp_path, alone)
+        for n, own in enumerate(({"lr": 1e-3, "epochs": 1}, {"lr": 1e-3}))
+    )
+    assert [len(record.history) for record in (short, usual)] == [1, 2]
+    assert short.history[-1].validation
+    assert short.history[-1].lr < usual.history[0].lr  # its own cosine has come to its end

@@ -37,9 +37,8 @@ def plan(sweep: Sweep) -> str:
         lines.append(f"each configuration{on_draws}" + (f" with {seeds} seeds" if seeds > 1 else ""))
     looks = sweep.train.validations - 1  # the last one is part of the evaluation of every split
     spread = sorted({number for own in epochs for number in own})
-    each = (
-        f"{trained} trials, {' to '.join(f'{number}' for number in spread[:1] + spread[1:][-1:])} epochs of {train:,}"
-    )
+    numbers = " to ".join(map(str, dict.fromkeys([*spread[:1], *spread[-1:]])))
+    each = f"{trained} trials, {numbers} epochs of {train:,}"
     lines.append(f"a trial takes {sweep.resources}")
     lines += [
         f"of {name}: {sweep.resources_of(name)}" for name, settings in sweep.methods.items() if settings.resources

@@ -85,9 +85,8 @@ class TimeLeft:
 
     def _rest(self, record: Record, study: Study, seconds: float, now: float) -> float:
         """The seconds that a running trial still takes."""
-        parts = (
-            record.trial.epochs(self._epochs) + 1 if _trains(study) else 1
-        )  # the final evaluation is about one more epoch
+        # The final evaluation is about one more epoch.
+        parts = record.trial.epochs(self._epochs) + 1 if _trains(study) else 1
         since = max(record.history[-1].ended if record.history else record.started, self._began)
         part = seconds / parts
         return seconds - len(record.history) * part - min(part, now - since)

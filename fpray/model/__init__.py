@@ -17,6 +17,7 @@ from fpray.model.names import LOCAL, SHIPPED, Model, require_model
 
 if TYPE_CHECKING:
     from fpray.model.attention import pack, unpack
+    from fpray.model.augment import PixelAugment, RandAugment
     from fpray.model.checkpoints import CLASSES_FILE, HEAD_FILE, read_checkpoint, read_head
     from fpray.model.classifier import (
         Classifier,
@@ -36,6 +37,7 @@ __getattr__ = attach(
     __name__,
     {
         **dict.fromkeys(("pack", "unpack"), "attention"),
+        **dict.fromkeys(("PixelAugment", "RandAugment"), "augment"),
         **dict.fromkeys(("CLASSES_FILE", "HEAD_FILE", "read_checkpoint", "read_head"), "checkpoints"),
         **dict.fromkeys(
             ("Classifier", "averaged", "averaged_each", "interpolate", "load_weights", "metadata_of", "weights_of"),
@@ -56,6 +58,8 @@ __all__ = [
     "SHIPPED",
     "LoadedClip",
     "Model",
+    "PixelAugment",
+    "RandAugment",
     "Reference",
     "averaged",
     "averaged_each",

@@ -1,10 +1,10 @@
 """The sweep file: what a user asks for, read and checked before anything starts.
 
 `read_sweep` turns YAML and `--set` overrides into a `Sweep`, in which every default is filled in; a mistake is one
-sentence that names the key. Its sections are `data` (the layout's options), `model` (`Models`), `train` (`Train`),
-`search` (`Search`), `methods` (`MethodSettings` of each, made from the method's hyperparameters), `report`
-(`Reporting`, the rules of picks) and `resources` (`Resources`, of which a method may have `Needs` of its own); the
-`plugins` that it names are loaded first.
+sentence that names the key. Its sections are `data` (the layout's options), `model` (`Models`), `train` (`Train`, with
+an `Augment`), `search` (`Search`), `methods` (`MethodSettings` of each, made from the method's hyperparameters),
+`report` (`Reporting`, the rules of picks) and `resources` (`Resources`, of which a method may have `Needs` of its own);
+the `plugins` that it names are loaded first.
 `TrialSettings` are what a method's trials run by.
 `dump_sweep` writes the same sweep as YAML again, secrets hidden. `sweep_schema` describes every key for editors,
 `sweep_page` for readers; `starting_file` is a file to start from.

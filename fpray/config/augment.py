@@ -13,8 +13,7 @@ class Augment(PixelAugment):
 
     mixup: float = Field(0.0, ge=0)
     """The alpha of mixup: each step mixes its images with each other, and their labels, by a share drawn from
-    Beta(alpha, alpha); 0 for none. `linear_probe` trains on features of plain images, whatever `scale`, `flip` and
-    `randaugment` are, and mixes those."""
+    Beta(alpha, alpha); 0 for none."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """The share of each label that is spread evenly over all classes."""
 

@@ -38,7 +38,8 @@ class Train(Section):
     schedule: Literal["cosine", "constant"] = "cosine"
     """The learning rate after the warm-up: falling to 0 along a cosine, or constant."""
     augment: Augment = Augment()
-    """What is done to training images and their labels, the same for all methods."""
+    """What is done to training images and their labels, the same for all methods; but `linear_probe` trains on features
+    of the plain images, so that mixup mixes those, and `scale`, `flip` and `randaugment` do nothing there."""
     clip_grad_norm: float | None = Field(1.0, gt=0)
     """The largest norm of a step's gradient, which is scaled down to it; null for any."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"

@@ -23,7 +23,7 @@ class RandAugment(Section):
     ops: int = Field(2, ge=1)
     """How many operations, drawn anew for each image, change it one after another."""
     magnitude: int = Field(9, ge=0, le=30)
-    """How strong each of them is."""
+    """How strong each of them is, in torchvision's 31 steps."""
 
 
 class PixelAugment(Section):

@@ -1,10 +1,10 @@
 """The sweep file: what a user asks for, read and checked before anything starts.
 
 `read_sweep` turns YAML and `--set` overrides into a `Sweep`, in which every default is filled in; a mistake is one
-sentence that names the key. Its sections are `data` (the layout's options), `model` (`Models`), `train` (`Train`),
-`search` (`Search`), `methods` (`MethodSettings` of each, made from the method's hyperparameters), `report`
-(`Reporting`, the rules of picks) and `resources` (`Resources`, of which a method may have `Needs` of its own); the
-`plugins` that it names are loaded first.
+sentence that names the key. Its sections are `data` (the layout's options), `model` (`Models`), `train` (`Train`, with
+an `Augment`), `search` (`Search`), `methods` (`MethodSettings` of each, made from the method's hyperparameters),
+`report` (`Reporting`, the rules of picks) and `resources` (`Resources`, of which a method may have `Needs` of its own);
+the `plugins` that it names are loaded first.
 `TrialSettings` are what a method's trials run by.
 `dump_sweep` writes the same sweep as YAML again, secrets hidden. `sweep_schema` describes every key for editors,
 `sweep_page` for readers; `starting_file` is a file to start from.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from fpray.lazily import attach
 
 if TYPE_CHECKING:
+    from fpray.config.augment import Augment
     from fpray.config.data import with_todays_keys
     from fpray.config.defaults import todays_defaults, with_kept_defaults
     from fpray.config.file import check_sweep, dump_sweep, read_sweep, resolved, sweep_of
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from fpray.config.schema import PackedSettings, Search, Sweep, TrialSettings
     from fpray.config.starting import example_file, name_for, starting_file
     from fpray.config.text import default_file, parse, read_content, upgraded
-    from fpray.config.train import Train
+    from fpray.config.train import Train, train_with_todays_keys
 
 __getattr__ = attach(
     __name__,
     {
+        "Augment": "augment",
         "with_todays_keys": "data",
         "todays_defaults": "defaults",
         "with_kept_defaults": "defaults",
@@ -59,6 +61,7 @@ __getattr__ = attach(
         "Search": "schema",
         "Sweep": "schema",
         "Train": "train",
+        "train_with_todays_keys": "train",
         "TrialSettings": "schema",
         "example_file": "starting",
         "name_for": "starting",
@@ -71,6 +74,7 @@ __getattr__ = attach(
 )
 
 __all__ = [
+    "Augment",
     "MIN_ID",
     "MethodSettings",
     "Models",
@@ -99,6 +103,7 @@ __all__ = [
     "starting_file",
     "sweep_page",
     "sweep_schema",
+    "train_with_todays_keys",
     "upgraded",
     "with_kept_defaults",
     "with_todays_keys",

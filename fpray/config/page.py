@@ -135,7 +135,7 @@ def _rows(
         kind = words_for(schema) if within else words_for(schema).replace("keys", f"[keys](#{key})")
         yield f"| `{prefix}{key}` | {default} | {kind} | {schema.get('description', '')} |"
         if within and section:
-            below = key if "properties" in schema else f"{key}.NAME"
+            below = f"{key}.NAME" if isinstance(schema.get("additionalProperties"), dict) else key
             yield from _rows(section["properties"], section.get("required", ()), f"{prefix}{below}.")
 
 

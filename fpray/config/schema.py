@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from fpray.config.batches import require_batches
 from fpray.config.data import Data
 from fpray.config.methods import Methods, listed
 from fpray.config.models import Models
@@ -26,7 +27,7 @@ from fpray.config.reporting import Reporting
 from fpray.config.resources import Resources
 from fpray.config.train import Train
 from fpray.errors import did_you_mean
-from fpray.methods import LISTS, METHODS, Method, TrainedMethod
+from fpray.methods import LISTS, METHODS, Method
 from fpray.section import Section
 from fpray.space import Choice, Constant, Grid
 from fpray.storage import DEFAULT_STORAGE
@@ -264,35 +265,11 @@ class Sweep(Section):
 
     @model_validator(mode="after")
     def _batches_can_be_shared(self) -> Sweep:
-        for name in self.methods:
-            self._check_batches(name)
+        for name, settings in self.methods.items():
+            try:
+                resources = self.resources_of(name)
+            except ValidationError as error:
+                raise ValueError(f"methods.{name}.resources: {error.errors()[0]['ctx']['error']}") from None
+            own = settings.resources is not None and "gpus" in settings.resources.model_fields_set
+            require_batches(name, self.train, resources, f"methods.{name}.resources" if own else "resources")
         return self
-
-    def _check_batches(self, method: str) -> None:
-        own = self.methods[method].resources
-        try:
-            resources = self.resources_of(method)
-        except ValidationError as error:
-            raise ValueError(f"methods.{method}.resources: {error.errors()[0]['ctx']['error']}") from None
-        batch_size, workers, parts = self.train.batch_size, resources.workers, self.train.accumulate
-        trained = METHODS[method]
-        if not issubclass(trained, TrainedMethod):
-            return
-        if batch_size == "auto":
-            if not resources.gpus:
-                key = (
-                    "resources.gpus"
-                    if own is None or "gpus" not in own.model_fields_set
-                    else f"methods.{method}.resources.gpus"
-                )
-                raise ValueError(f"train.batch_size: 'auto' is what fits on a GPU, and {key} is 0; give a number")
-        elif batch_size % workers:
-            raise ValueError(f"train.batch_size: {batch_size} can't be shared evenly by {workers} workers")
-        elif batch_size // workers < parts:
-            share = f"the {batch_size // workers} images that each worker has of a batch"
-            raise ValueError(f"train.accumulate: {share} can't be cut into {parts} parts; lower it")
-        if parts > 1 and trained.compares_images:
-            raise ValueError(
-                f"train.accumulate: {method} compares the images of a batch with each other, which parts of one would "
-                f"change; set it to 1, or leave {method} out"
-            )

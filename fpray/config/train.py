@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, WithJsonSchema, field_validator
 
+from fpray.config.augment import Augment
 from fpray.config.dimensions import dimension_schema
 from fpray.config.methods import within
 from fpray.config.resources import AutoOrFrom1
@@ -36,6 +37,9 @@ class Train(Section):
     """The steps in which the learning rate rises from 0, at most a tenth of a trial's."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """The learning rate after the warm-up: falling to 0 along a cosine, or constant."""
+    augment: Augment = Augment()
+    """What is done to training images and their labels, the same for all methods; but `linear_probe` trains on features
+    of the plain images, so that mixup mixes those, and `scale`, `flip` and `randaugment` do nothing there."""
     clip_grad_norm: float | None = Field(1.0, gt=0)
     """The largest norm of a step's gradient, which is scaled down to it; null for any."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
@@ -83,3 +87,11 @@ class Train(Section):
         if alphas == 1:
             raise ValueError("a curve has two ends, so give at least 2, or 0 for none")
         return alphas
+
+
+def train_with_todays_keys(written: Any) -> Any:
+    """A resolved section with the keys that it got since; the default of such a key is what was so before."""
+    try:
+        return Train.model_validate(written).model_dump(mode="json")
+    except ValueError:  # pydantic's too: what is wrong is found by comparison
+        return written

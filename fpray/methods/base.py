@@ -217,13 +217,15 @@ class TrainedMethod(Method[T]):
     def training_data(self, split: Split) -> Items:
         """The items of an epoch, mappings of tensors: by default the split's augmented images, with their labels.
 
-        More keys may be added; each value of a batch has the images along its first dimension.
+        More keys may be added; each value of a batch has the images along its first dimension. With mixup every value
+        in floating point is mixed as the images are.
         """
         return self.reference.augmented(split)
 
     def fixed(self, batch: Batch) -> Tensor | None:
         """What the losses need of each image that neither training nor a hyperparameter changes, [batch, ...], such as
-        the reference's features; by default nothing. It is computed once for all trials that draw the same images.
+        the reference's features; by default nothing. It is computed once for all trials that draw the same images, or
+        in each step where mixup makes others of them.
 
         Args:
             batch: what `forward` gets.
@@ -245,7 +247,8 @@ class TrainedMethod(Method[T]):
         shared by workers; or, where the method `compares_images`, over those of all workers.
 
         Args:
-            batch: what `training_data` gives, stacked: `images`, [batch, 3, height, width], and `labels`, [batch].
+            batch: what `training_data` gives, stacked: `images`, [batch, 3, height, width], and `labels`, [batch]; with
+                mixup or label smoothing these are probabilities, [batch, classes]. Cross-entropy takes both.
         """
         return {"cross_entropy": nn.functional.cross_entropy(self.classifier(batch["images"]), batch["labels"])}
 

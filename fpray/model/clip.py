@@ -15,6 +15,7 @@ import torch
 from open_clip.tokenizer import HFTokenizer
 from torch import Tensor, nn
 
+from fpray.model.augment import OPEN_CLIPS, PixelAugment, augmented
 from fpray.model.names import SHIPPED
 from fpray.model.transform import Transform, transform_of
 
@@ -82,18 +83,24 @@ def switch_on_checkpointing(tower: nn.Module) -> bool:
     return any(getattr(module, "grad_checkpointing", False) for module in tower.modules())
 
 
-def load_clip(name: str, pretrained: str | None, device: torch.device) -> LoadedClip:
+def load_clip(
+    name: str, pretrained: str | None, device: torch.device, augment: PixelAugment = OPEN_CLIPS
+) -> LoadedClip:
     """Load an open_clip model in fp32, its tokenizer and its transforms; missing weights are an error.
+
+    Args:
+        augment: what the transform of training images does.
 
     Raises:
         Exception: of many kinds, from open_clip; `fpray.model.opening.open_model` turns them into a `UserError`.
     """
     source, weights = _source(name), pretrained
     tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained is not None else {}
-    clip, augment, preprocess = open_clip.create_model_and_transforms(
+    clip, training, preprocess = open_clip.create_model_and_transforms(
         source,
         pretrained=weights,
         device=device,
+        aug_cfg={"scale": augment.scale},
         require_pretrained=True,
         # Code in a file is never run: of pickles only tensors are read.
         weights_only=True,
@@ -102,7 +109,11 @@ def load_clip(name: str, pretrained: str | None, device: torch.device) -> Loaded
     )
     tokenizer = open_clip.get_tokenizer(source)
     return LoadedClip(
-        name, clip.eval().requires_grad_(False), tokenizer, transform_of(augment), transform_of(preprocess)
+        name,
+        clip.eval().requires_grad_(False),
+        tokenizer,
+        augmented(transform_of(training), augment),
+        transform_of(preprocess),
     )
 
 

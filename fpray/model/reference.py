@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fpray.data import Batch, Dataset, Items, Split, Transformed, in_order, retained, to_device
+from fpray.model.augment import OPEN_CLIPS, PixelAugment
 from fpray.model.classifier import Classifier, head_of, zero_shot_rows
 from fpray.model.clip import LoadedClip, load_clip, memory_of
 from fpray.model.known import computed_by, known_or_computed
@@ -43,7 +44,7 @@ class Reference:
         return digest.hexdigest()
 
     def augmented(self, split: Split) -> Items:
-        """The pixels of the split's images, cropped as open_clip does for training, with labels."""
+        """The pixels of the split's images, cropped for training, with labels."""
         return Transformed(self.dataset.images(split), self.loaded.augment.crop)
 
     def on_device(self, batch: Batch) -> Batch:
@@ -105,9 +106,14 @@ def load_reference(
     device: torch.device,
     loader_workers: int = 0,
     kept_bytes: int = 0,
+    augment: PixelAugment = OPEN_CLIPS,
 ) -> Reference:
-    """Load the pre-trained model and make its zero-shot classifier for the dataset's classes."""
-    loaded = load_clip(name, pretrained, device)
+    """Load the pre-trained model and make its zero-shot classifier for the dataset's classes.
+
+    Args:
+        augment: what `Reference.augmented` does to pixels.
+    """
+    loaded = load_clip(name, pretrained, device, augment)
     if device.type == "cuda":
         loaded.clip.to(memory_format=torch.channels_last)
     return reference_on(loaded, dataset, device, loader_workers, kept_bytes)

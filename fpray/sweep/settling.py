@@ -14,7 +14,17 @@ from typing import Any
 
 from pydantic import RootModel, ValidationError
 
-from fpray.config import Models, Sweep, dump_sweep, parse, resolved, todays_defaults, upgraded, with_todays_keys
+from fpray.config import (
+    Models,
+    Sweep,
+    dump_sweep,
+    parse,
+    resolved,
+    todays_defaults,
+    train_with_todays_keys,
+    upgraded,
+    with_todays_keys,
+)
 from fpray.console import first_of
 from fpray.data import PIXELS, Fingerprint, differences
 from fpray.errors import UserError
@@ -162,6 +172,7 @@ def _recorded(folder: SweepFolder) -> dict[str, Any] | None:
         int(old["train"]["batch_size"])
     except (TypeError, ValueError, KeyError):
         raise damaged from None
+    old["train"] = train_with_todays_keys(old["train"])
     return old
 
 

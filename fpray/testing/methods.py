@@ -39,7 +39,8 @@ class MethodConformance:
             for name in TESTS_OF_TRAINING:
                 setattr(cls, name, None)  # so pytest doesn't run it
         elif cls.method.compares_images:
-            cls.test_losses_are_means_over_images = None  # type: ignore[assignment,method-assign]
+            for name in TESTS_OF_IMAGES_APART:
+                setattr(cls, name, None)
 
     def params(self) -> Params:
         """The hyperparameters tried: of each default search dimension the last, so usually the largest, value."""
@@ -134,6 +135,19 @@ class MethodConformance:
         for name, loss in whole.items():
             torch.testing.assert_close(first[name] / 3 + rest[name] * 2 / 3, loss, rtol=1e-4, atol=1e-6)
 
+    def test_labels_may_be_probabilities(self, reference: Reference) -> None:
+        """As mixup and label smoothing make them (`train.augment`): certain ones are the labels themselves."""
+        method = self.build(reference).eval()
+        batch, classes = first_batch(method), len(reference.dataset.classes)
+        certain = torch.nn.functional.one_hot(batch["labels"], classes).float()
+        with torch.no_grad():
+            by_labels = method(batch)
+            by_certain, by_smooth = (method({**batch, "labels": own}) for own in (certain, 0.7 * certain + 0.1))
+        assert by_labels.keys() == by_certain.keys() == by_smooth.keys()
+        for name, loss in by_labels.items():
+            torch.testing.assert_close(by_certain[name], loss)
+            assert torch.isfinite(by_smooth[name])
+
     def test_training_changes_what_is_declared_and_nothing_else(self, reference: Reference) -> None:
         before = {key: p.detach().clone() for key, p in self.build(reference).named_parameters()}
         method, _ = self.trained(reference)
@@ -189,9 +203,12 @@ def _moved(reference: Reference, seed: int) -> Mapping[str, Tensor]:
     return weights_of(classifier)
 
 
+TESTS_OF_IMAGES_APART = ("test_losses_are_means_over_images", "test_labels_may_be_probabilities")
+"""They are for methods that don't compare the images of a batch with each other."""
 TESTS_OF_TRAINING = (
     "test_losses_are_finite_scalars_and_reach_every_trained_weight",
     "test_losses_are_means_over_images",
+    "test_labels_may_be_probabilities",
     "test_training_changes_what_is_declared_and_nothing_else",
     "test_the_loss_falls",
     "test_what_is_left_behind_is_the_trained_classifier",

@@ -66,7 +66,8 @@ class Fixed:
 
 
 def fixed_for(method: TrainedMethod[Any], draws: Draws, train: Train, runtime: Runtime) -> Fixed | None:
-    """What gives a method's batches what is fixed of them; None if nothing is."""
-    if type(method).fixed is TrainedMethod.fixed:
+    """What gives a method's batches what is fixed of them; None if nothing is, or nothing stays so: an image that mixup
+    has made is in no other trial."""
+    if type(method).fixed is TrainedMethod.fixed or train.augment.mixup:
         return None
     return Fixed(method, draws, train, runtime)

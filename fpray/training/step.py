@@ -13,6 +13,7 @@ from fpray.data import Batch
 from fpray.errors import UserError
 from fpray.methods import Course, TrainedMethod
 from fpray.training.fixed import Fixed
+from fpray.training.mixing import mixed
 from fpray.training.optimizer import PEAK, lr_factors, make_optimizer
 from fpray.training.runtime import Runtime
 
@@ -48,7 +49,9 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = group[PEAK] * lr_factor
         self.optimizer.zero_grad(set_to_none=True)
-        losses = self._backward(self.method.reference.on_device(batch))
+        reference = self.method.reference
+        classes = len(reference.dataset.classes)
+        losses = self._backward(mixed(reference.on_device(batch), self.settings.augment, classes))
         self.method.add_penalty()
         if self.settings.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.trained, self.settings.clip_grad_norm)

@@ -14,7 +14,16 @@ from torch import Tensor
 from fpray.config import Train, TrialSettings
 from fpray.data import DataOptions, open_dataset
 from fpray.methods import METHODS, Method, TrainedMethod
-from fpray.model import Classifier, Model, Reference, load_reference, metadata_of, switch_on_checkpointing, weights_of
+from fpray.model import (
+    Classifier,
+    Model,
+    PixelAugment,
+    Reference,
+    load_reference,
+    metadata_of,
+    switch_on_checkpointing,
+    weights_of,
+)
 from fpray.records import (
     AttemptStore,
     Cost,
@@ -39,19 +48,19 @@ from fpray.training.runtime import Runtime
 Work = Callable[[Record, TrialSettings, SweepFolder, Runtime], None]
 """Runs a trial, as `run_trial` does."""
 
-_WARM: dict[tuple[Model, DataOptions, torch.device, int, int, bool], Reference] = {}
+_WARM: dict[tuple[Model, DataOptions, torch.device, int, int, bool, PixelAugment], Reference] = {}
 """The reference that this process keeps, by all that it depends on."""
 
 
 def reference_of(model: Model, settings: TrialSettings, device: torch.device) -> Reference:
     """The reference of one of a sweep's models, loaded once in a process and kept for the trials that follow there."""
     data, loaders, kept = settings.data, settings.resources.loaders, settings.resources.kept_bytes
-    checkpointing = settings.train.gradient_checkpointing
-    key = (model, data, device, loaders, kept, checkpointing)
+    checkpointing, augment = settings.train.gradient_checkpointing, settings.train.augment.pixels
+    key = (model, data, device, loaders, kept, checkpointing, augment)
     if key not in _WARM:
         _WARM.clear()  # first: two models at a time may not fit
         use_tf32(False)  # a head must not depend on which trial was here before
-        reference = load_reference(model.name, model.pretrained, open_dataset(data), device, loaders, kept)
+        reference = load_reference(model.name, model.pretrained, open_dataset(data), device, loaders, kept, augment)
         if checkpointing:
             switch_on_checkpointing(reference.classifier.encoder)  # the methods' copies have it too
         _WARM[key] = reference

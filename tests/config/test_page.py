@@ -63,6 +63,8 @@ def test_defaults_stand_as_a_file_has_them(page: str) -> None:
     assert "| `root` | required | text |" in part_of(page, "### domains")
     assert "| `folders.val` | `imagenet/val` |" in part_of(page, "### imagenet")
     assert "| `ood.NAME.test` | required |" in part_of(page, "### webdataset")
+    assert "| `augment.scale` | `[0.9, 1.0]` | [number > 0" in part_of(page, "## train")
+    assert "| `augment.randaugment.ops` | `2` | whole number ≥ 1 |" in part_of(page, "## train")
 
 
 def test_what_an_installed_package_offers_is_there_even_without_sentences() -> None:

@@ -111,6 +111,14 @@ def test_equal_texts_are_encoded_once(reference: Reference, monkeypatch: pytest.
     assert asked == [2]
 
 
+@pytest.mark.parametrize("augment", [{"mixup": 0.2}, {"label_smoothing": 0.1}])
+def test_an_image_is_of_one_class(augment: dict[str, float]) -> None:
+    written = {"name": "any", "methods": ["full", "flyp"], "train": {"augment": augment}}
+    with pytest.raises(ValidationError, match=rf"train\.augment\.{next(iter(augment))}: flyp compares .* set it to 0"):
+        Sweep.model_validate(written)
+    Sweep.model_validate(written | {"methods": ["full"]})
+
+
 def test_a_batch_can_not_be_cut_in_parts() -> None:
     written = {"name": "any", "methods": ["full", "flyp"], "train": {"accumulate": 2}}
     with pytest.raises(ValidationError, match="flyp compares the images of a batch with each other"):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from upath import UPath
 
 from fpray.config.file import read_sweep
@@ -14,7 +15,7 @@ from fpray.errors import UserError
 from fpray.model.names import Model
 from fpray.records.folder import SweepFolder
 from fpray.records.record import Record
-from fpray.sweep.settling import require_same_data, settled_before
+from fpray.sweep.settling import Start, require_same_data, settled_before
 from tests.sweeps import settled, sweep_of
 
 
@@ -60,6 +61,26 @@ def test_changed_training_is_refused_with_the_differences(folder: SweepFolder) -
     with pytest.raises(UserError, match=r"data\.seeds was \[0\], is \[1\]"):
         settled(sweep_of(data={"seeds": 1}), folder)
     assert read_sweep(Path(folder.sweep_file)) == sweep_of()
+
+
+def test_changed_augmentation_is_refused_as_other_training_is(folder: SweepFolder) -> None:
+    with pytest.raises(
+        UserError, match=r"train\.augment\.flip was 0\.0, is 0\.5; train\.augment\.mixup was 0\.0, is 0"
+    ):
+        settled(sweep_of(train={"augment": {"flip": 0.5, "mixup": 0.2}}), folder)
+    with pytest.raises(UserError, match=r"train\.augment\.randaugment was None, is \{'ops': 2, 'magnitude': 9\}"):
+        settled(sweep_of(train={"augment": {"randaugment": {}}}), folder)
+
+
+def test_a_file_of_before_there_was_augmentation_has_its_default(folder: SweepFolder) -> None:
+    written = yaml.safe_load(folder.sweep_file.read_text())
+    del written["train"]["augment"]
+    folder.sweep_file.write_text(yaml.safe_dump(written))
+    assert settled(sweep_of(train={"augment": {"scale": [0.9, 1]}}), folder) == Start(1)
+    assert read_sweep(Path(folder.sweep_file)) == sweep_of()
+    folder.sweep_file.write_text(yaml.safe_dump(written))
+    with pytest.raises(UserError, match=r"other settings: train\.augment\.label_smoothing was 0\.0, is 0\.1\. Change"):
+        settled(sweep_of(train={"augment": {"label_smoothing": 0.1}}), folder)
 
 
 def test_without_trials_anything_may_change(folder: SweepFolder) -> None:

@@ -42,6 +42,15 @@ class SummedDistance(Wrong):
         return {**super().forward(batch), "distance": moved.square().sum()}
 
 
+class ByIndex(Wrong):
+    """It takes labels for numbers of classes."""
+
+    name = "by_index"
+
+    def forward(self, batch: Batch) -> Mapping[str, Tensor]:
+        return {"right": -self.classifier(batch["images"]).gather(1, batch["labels"].long().view(12, -1)).mean()}
+
+
 class Unreached(Wrong):
     name = "unreached"
 
@@ -95,6 +104,7 @@ def suite_of(kind: type[Method[Any]]) -> Any:
     [
         (Summed, "test_losses_are_means_over_images"),
         (SummedDistance, "test_losses_are_means_over_images"),
+        (ByIndex, "test_labels_may_be_probabilities"),
         (Unreached, "test_losses_are_finite_scalars_and_reach_every_trained_weight"),
         (Meddling, "test_training_changes_what_is_declared_and_nothing_else"),
         (FixedThatIsNot, "test_training_changes_what_is_declared_and_nothing_else"),
@@ -120,9 +130,9 @@ def names_of_tests(suite: type) -> set[str]:
 
 
 def test_tests_of_training_are_for_methods_that_train() -> None:
-    assert len(names_of_tests(MethodConformance)) == 8
+    assert len(names_of_tests(MethodConformance)) == 9
     for kind in METHODS.values():
-        expected = 8 - kind.compares_images if issubclass(kind, TrainedMethod) else 3
+        expected = 9 - 2 * kind.compares_images if issubclass(kind, TrainedMethod) else 3
         assert len(names_of_tests(type(suite_of(kind)))) == expected
 
 

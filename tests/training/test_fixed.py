@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from fpray.config.augment import Augment
 from fpray.config.train import Train
 from fpray.data import Batch, Draws
 from fpray.kept import kept_files
@@ -19,6 +20,7 @@ from fpray.model.reference import Reference
 from fpray.training.fixed import fixed_for
 from fpray.training.loop import train
 from fpray.training.runtime import Runtime
+from tests.training.test_loop import build
 
 SETTINGS = Train(epochs=3, batch_size=20, warmup_steps=3)
 
@@ -122,3 +124,44 @@ def test_a_method_of_ones_own_computes_each_time(reference: Reference, alone: Ru
     batch: Batch = {"images": torch.zeros(2, 3, 32, 32), "labels": torch.zeros(2), "draws": torch.tensor([3, 4])}
     assert torch.equal(fixed.added_to(batch)["fixed"], 2 * reference.classifier.features(batch["images"]))
     assert features_kept() == 0
+
+
+def test_smoothed_labels_leave_it_as_it_is(reference: Reference, alone: Runtime) -> None:
+    settings = SETTINGS.model_copy(update={"augment": Augment(label_smoothing=0.1)})
+    distilled(reference, alone, kept=2**24)
+    _, asked = distilled(reference, alone, kept=2**24, settings=settings)
+    assert asked == 20
+
+
+def test_with_mixup_it_is_of_the_mixed_images_and_none_is_kept(reference: Reference, alone: Runtime) -> None:
+    settings = SETTINGS.model_copy(update={"augment": Augment(mixup=0.5)})
+    distilled(reference, alone, kept=2**24)
+    before = features_kept()
+    plain, all_of_them = distilled(reference, alone, kept=0, settings=settings)
+    for _ in range(2):
+        own, computed = distilled(reference, alone, kept=2**24, settings=settings)
+        assert equal(own, plain) and computed == all_of_them == 3 * 40
+    assert features_kept() == before
+
+
+@pytest.mark.parametrize("name", ["kd", "car_ft", "lipsum_ft"])
+def test_with_mixup_the_teacher_sees_what_the_student_sees(name: str, reference: Reference, alone: Runtime) -> None:
+    def seen(settings: Train) -> tuple[list[Tensor], list[Tensor]]:
+        own = dataclasses.replace(reference, kept_bytes=2**24)
+        method, by_teacher, by_student = build(name, own), list[Tensor](), list[Tensor]()
+
+        def note(module: torch.nn.Module, args: tuple[Tensor, ...]) -> None:
+            if module is own.classifier.encoder:
+                by_teacher.append(args[0].clone())
+            elif module is method.classifier.encoder and module.training:
+                by_student.append(args[0].clone())
+
+        with register_module_forward_pre_hook(note):
+            train(method, settings, 0, own.dataset.splits(), alone, None, lambda checkpoint: None)
+        return by_teacher, by_student
+
+    _, plain = seen(SETTINGS)
+    teacher, student = seen(SETTINGS.model_copy(update={"augment": Augment(mixup=0.5)}))
+    assert len(teacher) == len(student) == len(plain) == 6
+    for own, known, unmixed in zip(student, teacher, plain, strict=True):
+        assert torch.equal(own, known) and not torch.equal(own, unmixed)

@@ -16,11 +16,13 @@ from torch import Tensor
 from torch.utils.data import default_collate
 from upath import UPath
 
+from fpray.config.augment import Augment
 from fpray.config.schema import Sweep
 from fpray.config.train import Train
 from fpray.data.loading import Draws, EpochBatches
 from fpray.methods import METHODS, TrainedMethod
-from fpray.model.reference import Reference
+from fpray.model.augment import RandAugment
+from fpray.model.reference import Reference, load_reference
 from fpray.records.record import Epoch
 from fpray.testing import scripted
 from fpray.training.checkpoint import Checkpoint, newest_checkpoint
@@ -60,25 +62,45 @@ def equal(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_stopped_after_any_epoch_and_resumed_it_is_as_if_it_had_not_stopped(
-    name: str, reference: Reference, alone: Runtime, tmp_path: Path
-) -> None:
+def stop_and_resume(name: str, reference: Reference, settings: Train, alone: Runtime, tmp_path: Path) -> None:
+    """Train a method whole, and from the checkpoint of each of its four epochs on: to the same bits."""
+
     def keep(checkpoint: Checkpoint) -> None:
         checkpoint.write(UPath(tmp_path) / f"after-{len(checkpoint.history)}")
 
     whole, splits = build(name, reference), reference.dataset.splits()
-    history = train(whole, SETTINGS, 0, splits, alone, None, keep).history
+    history = train(whole, settings, 0, splits, alone, None, keep).history
     for epochs in range(1, 5):
         start = newest_checkpoint(UPath(tmp_path) / f"after-{epochs}")
         torch.rand(epochs)  # another process has other random numbers behind it
         resumed, kept = build(name, reference), list[int]()
-        trained = train(resumed, SETTINGS, 0, splits, alone, start, lambda c, kept=kept: kept.append(len(c.history)))
+        trained = train(resumed, settings, 0, splits, alone, start, lambda c, kept=kept: kept.append(len(c.history)))
         again = trained.history
         assert equal(weights(resumed), weights(whole))
         assert without_times(again) == without_times(history)
         assert again[:epochs] == history[:epochs]
         assert kept == list(range(epochs + 1, 5))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_stopped_after_any_epoch_and_resumed_it_is_as_if_it_had_not_stopped(
+    name: str, reference: Reference, alone: Runtime, tmp_path: Path
+) -> None:
+    stop_and_resume(name, reference, SETTINGS, alone, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["full", "kd", "lora", "linear_probe"])
+def test_so_it_is_with_every_augmentation(
+    name: str, tiny_clip: str, reference: Reference, alone: Runtime, tmp_path: Path
+) -> None:
+    augment = Augment(scale=(0.3, 1.0), flip=0.5, randaugment=RandAugment(), mixup=0.4, label_smoothing=0.1)
+    own = load_reference(tiny_clip, None, reference.dataset, alone.device, augment=augment.pixels)
+    settings = SETTINGS.model_copy(update={"augment": augment, "accumulate": 3})
+    stop_and_resume(name, own, settings, alone, tmp_path)
+    plain, augmented = (build(name, reference) for _ in range(2))
+    run(plain, alone)
+    run(augmented, alone, settings)
+    assert not equal(weights(augmented), weights(plain))
 
 
 @pytest.mark.parametrize(("seconds", "saved"), [(0, [1, 2, 3, 4, 5]), (15, [2, 4]), (1000, [])])

@@ -136,6 +136,24 @@ def test_retention_is_the_tuned_tower_with_the_other_classes_head(
 SCRIPTED = full(id="scripted-000", method="scripted")
 
 
+def test_images_and_labels_are_augmented_as_the_sweep_says(
+    tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    """Also in a process that has trained by another sweep's augmentation before."""
+    seen: list[list[Batch]] = []
+    for number, augment in enumerate([{}, {"flip": 1.0, "label_smoothing": 0.5}, {}]):
+        batches: list[Batch] = []
+        train = {"epochs": 2, "batch_size": 32, "lr": 1e-3, "augment": augment}
+        with registered(scripted(before_losses=batches.append)):
+            run(SCRIPTED, sweep_of(tree, tiny_clip, train=train), tmp_path / str(number), alone)
+        seen.append(batches)
+    assert len({len(batches) for batches in seen}) == 1 and seen[0]
+    for before, augmented, after in zip(*seen, strict=True):
+        assert torch.equal(augmented["images"], before["images"].flip(-1))
+        assert torch.equal(augmented["labels"], 0.25 + 0.5 * torch.eye(2)[before["labels"]])
+        assert torch.equal(after["images"], before["images"]) and torch.equal(after["labels"], before["labels"])
+
+
 @pytest.mark.parametrize("loader_workers", [0, 1])
 def test_unreadable_images_are_skipped_counted_as_wrong_and_recorded(
     loader_workers: int, tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime

@@ -21,9 +21,9 @@ import psutil
 from PIL import Image
 
 from benchmarks.material import random_weights
+from fpray.config.methods import listed
 from tests.data.trees import TREES  # the trees that the tests make
 
-METHODS = ("linear_probe", "full", "l1", "l2", "kd", "lora", "wise_ft")
 FEW: dict[str, dict[str, Any]] = {
     "domainnet": {"classes": ["aircraft_carrier", "airplane"], "ood": ["sketch"], "id_val": 0.5, "ood_val": 0.5},
     "imagenet": {"wnids": ["n01484850", "n03196217"]},  # in all five shifts
@@ -76,8 +76,9 @@ def run(layout: str, model: str, scratch: Path) -> dict[str, Any]:
         "name": layout,
         "data": data,
         "model": {"name": model},
-        "train": {"epochs": 1, "batch_size": 2, "alphas": 3},
-        "methods": {"zero_shot": {}} | {name: {"trials": 1} for name in METHODS},
+        # Two seeds, which Model Stock takes.
+        "train": {"epochs": 1, "batch_size": 2, "alphas": 3, "seeds": [0, 1]},
+        "methods": {name: {"trials": 1} for name in listed("all", seeds=2)},
         "storage": str(scratch / "results"),
         "tracking": None,
     }

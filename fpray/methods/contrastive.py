@@ -23,7 +23,7 @@ class ContrastiveMethod(TrainedMethod[C]):
     """Trains image tower, text tower and the scale of CLIP's logits; the head follows from the text tower.
 
     After any step the classifier's head is the zero-shot head of the text tower as it is then, from all the data's
-    templates. The curve by alpha and WiSE-FT average that head with the reference's.
+    templates. That head and the image tower are what is left behind, and what the curve by alpha and WiSE-FT average.
     """
 
     compares_images = True

@@ -4,8 +4,8 @@ A `Model` is a name and the tag of its weights. `open_model` finds out before a 
 `UserError` says why. `load_reference` makes the `Reference` from it and a dataset: both towers, tokenizer, transforms
 (in training what a `PixelAugment` says), and the zero-shot `Classifier`, which is a frozen image encoder with a linear
 head. `weights_of` a trained classifier have the keys that plain open_clip knows, and `load_weights` reads them back;
-`averaged` and `interpolate` are between two models'. `read_checkpoint` opens one of a user's own, and `read_head` an exported head.
-`unpack` and `pack` rewrite attention for LoRA.
+`averaged` and `interpolate` are between two models'. `read_checkpoint` opens one of a user's own, and `read_head` an
+exported head. `unpack` and `pack` rewrite attention for LoRA.
 
 Names need no torch; the rest, which does, is imported when it is first used.
 """

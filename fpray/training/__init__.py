@@ -1,8 +1,8 @@
 """A trial: from its configuration to its record, in any PyTorch process.
 
-`run_trial` makes the trial's method, trains it (`loop`, `step`, `mixing`, `optimizer`), evaluates it on every split, and
-writes its record, predictions and weights; interrupted, it goes on from its newest checkpoint. The `Runtime` says where
-it runs, on which device, as which of how many workers, and how it gives signs of life. `TrainingError` and
+`run_trial` makes the trial's method, trains it (`loop`, `step`, `mixing`, `optimizer`), evaluates it on every split,
+and writes its record, predictions and weights; interrupted, it goes on from its newest checkpoint. The `Runtime` says
+where it runs, on which device, as which of how many workers, and how it gives signs of life. `TrainingError` and
 `StoppedError` say why a trial ends early. The loop is the same for every method, and knows none by name.
 
 A trained trial's record has a curve of its weights averaged with the reference's (`curve`); `evaluate_point` gives one

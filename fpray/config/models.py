@@ -87,6 +87,11 @@ class Models(Section):
         """Whether the sweep may have several models, so that tables and names must tell which."""
         return not isinstance(self.name, str)
 
+    @property
+    def searched(self) -> bool:
+        """Whether each method's search chooses among several models."""
+        return isinstance(self.name, Choice)
+
     def each(self) -> tuple[Model, ...]:
         """Every model, in the order of the sweep file."""
         names = _all(self.name)

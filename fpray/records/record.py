@@ -120,6 +120,8 @@ class Record(Recorded):
     curve: tuple[CurvePoint, ...] = ()
     """By alpha; none for a trial that trains nothing."""
     movement: Movement | None = None
+    weights: int | None = Field(None, ge=1)
+    """The number of weights of its model's image tower, which is the model's size; None in older records."""
     cost: Cost | None = None
     provenance: Provenance | None = None
     error: str | None = None
@@ -158,6 +160,7 @@ class Record(Recorded):
         implied: Mapping[str, float] | None = None,
         curve: tuple[CurvePoint, ...] = (),
         movement: Movement | None = None,
+        weights: int | None = None,
         cost: Cost | None = None,
         unreadable: Mapping[str, tuple[str, ...]] | None = None,
     ) -> Record:
@@ -169,6 +172,7 @@ class Record(Recorded):
             implied=implied or {},
             curve=curve,
             movement=movement,
+            weights=weights,
             cost=cost,
             unreadable=unreadable or {},
             failures=0,

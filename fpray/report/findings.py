@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpray.report.outcomes import Drawn, estimated
 from fpray.report.pareto import Configuration
@@ -21,6 +22,8 @@ from fpray.statistics import Accuracies, Estimate, Verdict, holm, verdict
 
 ABOVE_ZERO_SHOT = (5.0, 10.0, 15.0)
 """The ID accuracies at which methods are compared, in points above zero-shot's."""
+BASES = ("full", "zero_shot")
+"""The methods that the others are held against."""
 IN_EFFECT = 1.0
 """The kappa from which on a penalty holds weights back."""
 TRAINED = ("full", "l1", "l2", "kd", "lora")
@@ -70,12 +73,20 @@ def at_equal_id(method: str, other: str) -> Callable[[Views], float]:
     """OOD accuracy over another method's at equal ID accuracy: the mean over `ABOVE_ZERO_SHOT`, where both have one."""
 
     def difference(views: Views) -> float:
-        zero_shot = float(views["zero_shot"].id_test[0])
-        at = [zero_shot + more for more in ABOVE_ZERO_SHOT]
-        both = np.array([views[method].ood_at(x) - views[other].ood_at(x) for x in at])
-        return float(np.nanmean(both)) if np.isfinite(both).any() else math.nan
+        return mean_of_known(ood_above_zero_shot(views, method) - ood_above_zero_shot(views, other))
 
     return difference
+
+
+def ood_above_zero_shot(views: Views, method: str) -> NDArray[np.float64]:
+    """A method's OOD accuracy at each of `ABOVE_ZERO_SHOT`; not a number where it has none."""
+    zero_shot = float(views["zero_shot"].id_test[0])
+    return np.array([views[method].ood_at(zero_shot + more) for more in ABOVE_ZERO_SHOT])
+
+
+def mean_of_known(values: NDArray[np.float64]) -> float:
+    """The mean of those that are numbers; not a number where none is."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
 
 
 def at_equal_lr(method: str, part: str) -> Callable[[Views], float]:

@@ -60,6 +60,11 @@ def known_outcomes(sweep: Sweep, records: Sequence[Record], store: RecordStore) 
         return {}
 
 
+def with_validation(outcomes: Mapping[int, Outcomes]) -> Mapping[int, Outcomes]:
+    """The outcomes, by which fronts can be chosen anew; none of an earlier fpray's, which kept test images alone."""
+    return outcomes if all("id/val" in own.correct for own in outcomes.values()) else {}
+
+
 def _of_draw(groups: Sequence[Sequence[Record]], store: RecordStore) -> Outcomes:
     kept = [[store.read_correct(record) for record in group] for group in groups]
     return Outcomes(

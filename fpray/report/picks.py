@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from fpray.config import labels_of, least_id, words_of
+from fpray.config import MIN_ID, labels_of, least_id, words_of
 from fpray.report.pareto import Accuracy
 
 
@@ -38,6 +38,11 @@ def pick(configurations: Sequence[J], rule: str) -> J | None:
         tested = [c for c in configurations if c.test is not None]
         return max(tested, key=lambda c: (c.test.ood, c.test.id) if c.test else (0.0, 0.0), default=None)
     return pick([c for c in configurations if c.val.id >= least_id(rule)], "ood_val")
+
+
+def deciding_rule(rules: Iterable[str]) -> str:
+    """The rule by which methods are told apart in words: a sweep file's first `min_id`, or else the knee."""
+    return next((rule for rule in rules if rule.startswith(MIN_ID)), "knee")
 
 
 def rules_line(rules: Iterable[str], objectives: Collection[str]) -> str:

@@ -10,9 +10,10 @@ from fpray.config import Sweep
 from fpray.records import Record
 from fpray.report.curves import Averaged, curve_front, with_tests
 from fpray.report.hypervolumes import hypervolumes, reference_point_of
-from fpray.report.outcomes import Outcomes, on_test
+from fpray.report.outcomes import Outcomes, on_test, with_validation
 from fpray.report.pareto import Accuracy, Configuration, configurations, front
-from fpray.report.picks import pick
+from fpray.report.picks import deciding_rule, pick
+from fpray.report.sizes import Sizes, sizes_of
 from fpray.report.views import MethodView
 from fpray.search import Study, studies, study_name
 from fpray.space import Params
@@ -71,6 +72,8 @@ class Report(BaseModel):
     """The configurations of each that the hypervolumes at equal points are of."""
     methods: tuple[MethodReport, ...]
     points: tuple[Configuration, ...]
+    sizes: Sizes | None = Field(None, exclude_if=lambda sizes: sizes is None)
+    """What protection gains by the model's size, where models are compared."""
 
     def of(self, method: MethodReport) -> list[Configuration]:
         """A method's configurations, on its front or not."""
@@ -113,6 +116,7 @@ def make_report(
             reference_point=(0.0, 0.0),
             methods=tuple(methods),
             points=tuple(every),
+            sizes=_sizes(sweep, records, every, draws or {}),
         ),
         sweep.search.reference_point,
     )
@@ -131,6 +135,18 @@ def _with_hypervolumes(report: Report, reference_point: tuple[float, float] | No
     ]
     changes = {"reference_point": known.reference_point, "trainings": known.trainings, "configurations": known.points}
     return report.model_copy(update={"methods": tuple(methods)} | changes)
+
+
+def _sizes(
+    sweep: Sweep, records: Sequence[Record], points: Sequence[Configuration], draws: Mapping[int, Outcomes]
+) -> Sizes | None:
+    models = [model for model in sweep.model.apart() if model is not None]
+    if len(models) < 2:
+        return None
+    known = {record.trial.model.short: record.weights for record in records if record.trial.model and record.weights}
+    weights = {model: known.get(model) for model in models}
+    rule = deciding_rule(sweep.report.rules)
+    return sizes_of(points, rule, weights, with_validation(draws), sweep.report.margin)
 
 
 def _half_widths(draws: Mapping[int, Outcomes]) -> dict[str, Accuracy]:

@@ -40,7 +40,8 @@ def table(report: Report) -> RenderableType:
         if not m.picks:
             shown.add_row(*names, trials, "-", "-", "-", "-")
     of_rules = Text(rules_line(dict.fromkeys(rule for m in report.methods for rule in m.picks), report.objectives))
-    return Group(shown, *_hyperparameters(report), of_rules, *_hypervolumes(report), *_averaged(report))
+    more = (*_hypervolumes(report), *_averaged(report), *_by_size(report))
+    return Group(shown, *_hyperparameters(report), of_rules, *more)
 
 
 def table_html(report: Report) -> str:
@@ -91,6 +92,20 @@ def _at_alpha(method: str, point: Averaged) -> Text:
     assert point.test is not None
     reached = f"test ID {point.test.id:.1f}, test OOD {point.test.ood:.1f}"
     return Text(f"{method:<12}  {point.configuration} at alpha {point.alpha:.3g}: {reached}")
+
+
+def _by_size(report: Report) -> list[Text]:
+    """What each method gains over full fine-tuning on each model, and whether that is more on a larger one."""
+    if report.sizes is None:
+        return []
+    lines = [f"by size: {', '.join(own.text for own in report.sizes.models)}"]
+    if report.sizes.gains:
+        lines.append("points of OOD accuracy over full fine-tuning at equal ID, and how many more on larger models:")
+    for own in report.sizes.gains:
+        each = [f"{model} {gain.value:+.1f} ± {gain.half:.1f}" for model, gain in own.on.items()]
+        more = [f"{d.value:+.1f} ± {d.half:.1f} more on {model}, {d.verdict}" for model, d in own.more.items()]
+        lines.append(f"{own.method:<12}  {', '.join(each) or '-'}" + (f"; {'; '.join(more)}" if more else ""))
+    return [Text(line) for line in (*lines, *report.sizes.said())]
 
 
 def interval(configuration: Configuration, part: Literal["id", "ood"]) -> str:

@@ -70,6 +70,24 @@ class MethodView:
         return int(rows[np.argmax(self.ood_val[rows])]) if len(rows) else None
 
 
+def rows_by_model(
+    configurations: Mapping[str, Configuration], names: tuple[str, ...], accuracies: Accuracies
+) -> dict[str | None, tuple[tuple[str, ...], Accuracies]]:
+    """The names and accuracies of each model's configurations, by its short name; all by None where none are compared.
+
+    Args:
+        configurations: by name.
+        names: of the rows of the accuracies.
+    """
+    rows: dict[str | None, list[int]] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(configurations[name].model, []).append(row)
+    return {
+        model: (tuple(names[row] for row in own), {split: column[own] for split, column in accuracies.items()})
+        for model, own in rows.items()
+    }
+
+
 def view(
     configurations: Mapping[str, Configuration], names: tuple[str, ...], accuracies: Accuracies
 ) -> dict[str, MethodView]:

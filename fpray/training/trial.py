@@ -136,6 +136,7 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
                 implied=method.implied() if isinstance(method, TrainedMethod) else {},
                 curve=curve,
                 movement=_movement(classifier, reference, predictions),
+                weights=sum(weight.numel() for weight in reference.classifier.encoder.parameters()),
                 cost=_cost(record.history, time.monotonic() - began),
                 unreadable=unreadable,
             )

@@ -171,6 +171,13 @@ def test_unreadable_images_are_skipped_counted_as_wrong_and_recorded(
     assert np.isnan(seen.losses).nonzero()[0].tolist() == np.isnan(seen.confidences).nonzero()[0].tolist() == [5]
 
 
+def test_the_size_of_the_model_is_recorded(tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime) -> None:
+    record = run(full(), sweep_of(tree, tiny_clip), tmp_path, alone)
+    left = RecordStore(UPath(tmp_path)).read_weights("full-000")
+    assert record.weights == sum(value.numel() for key, value in left.items() if key.startswith("visual."))
+    assert Record.model_validate(record.model_dump(exclude={"weights"})).weights is None  # as older records are
+
+
 @pytest.mark.parametrize(("method", "again"), [("full", 0), ("lora", 1)])
 def test_the_last_validation_counts_for_the_end_where_the_weights_are_the_same(
     method: str, again: int, tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from fpray.config import MIN_ID, Sweep, labels_of, words_of
+from fpray.config import Sweep, labels_of, words_of
 from fpray.report.page.compared import Numbers
 from fpray.report.pareto import Configuration
+from fpray.report.picks import deciding_rule
 from fpray.report.report import Report
 from fpray.statistics import Estimate, holm, verdict
 
@@ -19,11 +20,8 @@ WORDS = {"id": "ID accuracy", "mean": "mean of ID and OOD accuracy", "ood": "OOD
 
 
 def answer(sweep: Sweep, report: Report, numbers: Numbers) -> tuple[str, ...]:
-    """Paragraphs: what the rule picks of all methods, how sure that is, and what would make it surer.
-
-    The rule is the file's first `min_id`, or else the knee.
-    """
-    rule = next((rule for rule in sweep.report.rules if rule.startswith(MIN_ID)), "knee")
+    """Paragraphs: what the deciding rule picks of all methods, how sure that is, and what would make it surer."""
+    rule = deciding_rule(sweep.report.rules)
     picked = {m.name: own for m in report.methods if (own := m.picks.get(rule)) is not None}
     if not picked:
         return (f"Nothing to say yet: no trial has finished that the rule {rule} would pick.",)

@@ -7,31 +7,19 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from fpray.report.findings import ABOVE_ZERO_SHOT
+from fpray.report.differences import Difference, differences_of
+from fpray.report.findings import ABOVE_ZERO_SHOT, BASES
 from fpray.report.leftout import left_out
 from fpray.report.outcomes import Outcomes, estimated, ood_mean
 from fpray.report.pareto import Configuration
-from fpray.report.report import Report
-from fpray.report.views import view
-from fpray.statistics import Accuracies, Estimate, holm, verdict
-
-BASES = ("full", "zero_shot")
-"""The methods that every pick is held against."""
-
-
-class Difference(BaseModel):
-    """A difference of accuracies in points; its p-value is corrected for all differences of the table."""
-
-    model_config = ConfigDict(frozen=True)
-
-    value: float
-    half: float
-    p: float
-    verdict: str
+from fpray.report.report import MethodReport, Report
+from fpray.report.views import rows_by_model, view
+from fpray.search import study_name
+from fpray.statistics import Accuracies, Estimate
 
 
 class Comparison(BaseModel):
-    """A method's pick, and how it differs from what the same rule picks of other methods."""
+    """A method's pick, and how it differs from what the same rule picks of other methods on the same model."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -82,26 +70,36 @@ class Numbers:
         return estimated(self._only({name for pair in pairs for name in pair}), numbers)
 
     def equal_id(self) -> tuple[EqualId, ...]:
-        """Every method at equal ID accuracy; nothing without zero-shot, which says where."""
-        methods = dict.fromkeys(own.method for own in self._configurations.values())
-        if not self._draws or "zero_shot" not in methods:
+        """Every method at equal ID accuracy, on each model; nothing on one without zero-shot, which says where."""
+        every = self._configurations.values()
+        models = {own.model for own in every if own.method == "zero_shot"}
+        if not self._draws or not models:
             return ()
 
         def numbers(names: tuple[str, ...], accuracies: Accuracies) -> dict[str, float]:
-            views = view(self._configurations, names, accuracies)
-            base, chosen = float(views["zero_shot"].id_test[0]), left_out(self._configurations, names, accuracies)
-            found = {f"{m} {more:g}": own.ood_at(base + more) for m, own in views.items() for more in ABOVE_ZERO_SHOT}
-            return found | {f"{method} left out": ood for method, ood in chosen.items()}
+            found: dict[str, float] = {}
+            for model, rows in rows_by_model(self._configurations, names, accuracies).items():
+                if model in models:
+                    own = self._at_equal_id(*rows)
+                    found |= {f"{study_name(method, model)} {key}": v for (method, key), v in own.items()}
+            return found
 
         known = estimated(self._draws, numbers)
         return tuple(
             EqualId(
-                method=method,
-                ood={f"{m:g}": _pair(known[key]) for m in ABOVE_ZERO_SHOT if (key := f"{method} {m:g}") in known},
-                left_out=_pair(known[key]) if (key := f"{method} left out") in known else None,
+                method=name,
+                ood={f"{m:g}": _pair(known[key]) for m in ABOVE_ZERO_SHOT if (key := f"{name} {m:g}") in known},
+                left_out=_pair(known[key]) if (key := f"{name} left out") in known else None,
             )
-            for method in methods
+            for name in dict.fromkeys(study_name(own.method, own.model) for own in every if own.model in models)
         )
+
+    def _at_equal_id(self, names: tuple[str, ...], accuracies: Accuracies) -> dict[tuple[str, str], float]:
+        """The OOD accuracies of every method on one model: at each of `ABOVE_ZERO_SHOT`, and `left out`."""
+        views = view(self._configurations, names, accuracies)
+        base, chosen = float(views["zero_shot"].id_test[0]), left_out(self._configurations, names, accuracies)
+        found = {(m, f"{more:g}"): own.ood_at(base + more) for m, own in views.items() for more in ABOVE_ZERO_SHOT}
+        return found | {(method, "left out"): ood for method, ood in chosen.items()}
 
     def _only(self, names: set[str]) -> dict[int, Outcomes]:
         return {draw: own.only(names) for draw, own in self._draws.items()}
@@ -120,40 +118,36 @@ class Numbers:
 
 
 def comparisons(report: Report, numbers: Numbers, margin: float) -> tuple[Comparison, ...]:
-    """Each method's picks, with what they differ by from the same rule's picks of full fine-tuning and zero-shot.
+    """Each method's picks, with what they differ by from the same rule's picks of full fine-tuning and zero-shot on the
+    same model.
 
     Args:
         margin: points up to which a difference is none.
     """
-    picks = [(m.method, rule, own) for m in report.methods for rule, own in m.picks.items()]
-    pairs = {(own.name, base): pair for _, rule, own in picks for base, pair in _pairs(report, rule, own)}
-    known = numbers.differences(pairs.values())
-    keys = [key for key in known if not key.startswith("mean ")]
-    corrected = dict(zip(keys, holm([known[key].p for key in keys]), strict=True))
+    picks = [(m, rule, own) for m in report.methods for rule, own in m.picks.items()]
+    pairs = [pair for m, rule, own in picks for _, pair in _pairs(report, m, rule, own)]
+    known = {key: own for key, own in numbers.differences(pairs).items() if not key.startswith("mean ")}
+    differences = differences_of(known, margin)
     return tuple(
         Comparison(
-            method=method,
+            method=m.name,
             rule=rule,
             name=own.name,
             differences={
-                f"{part} - {base}": Difference(
-                    value=known[key].value,
-                    half=known[key].half_width(),
-                    p=corrected[key],
-                    verdict=verdict(known[key], corrected[key], margin),
-                )
-                for base, (first, second) in _pairs(report, rule, own)
+                f"{part} - {base}": differences[key]
+                for base, (first, second) in _pairs(report, m, rule, own)
                 for part in ("id", "ood")
-                if (key := f"{part} {first} {second}") in known
+                if (key := f"{part} {first} {second}") in differences
             },
         )
-        for method, rule, own in picks
+        for m, rule, own in picks
     )
 
 
-def _pairs(report: Report, rule: str, own: Configuration) -> list[tuple[str, tuple[str, str]]]:
-    """What a pick is held against: the same rule's pick of each other base method."""
-    bases = {m.method: m.picks[rule].name for m in report.methods if m.method in BASES and rule in m.picks}
+def _pairs(report: Report, method: MethodReport, rule: str, own: Configuration) -> list[tuple[str, tuple[str, str]]]:
+    """What a method's pick is held against: the same rule's pick of each other base method on the same model."""
+    there = [m for m in report.methods if m.model == method.model and m.method in BASES and rule in m.picks]
+    bases = {m.method: m.picks[rule].name for m in there}
     return [(base, (own.name, bases[base])) for base in BASES if base in bases and base != own.method]
 
 

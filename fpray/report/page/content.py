@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from fpray.config import Sweep
 from fpray.records import Record, RecordStore, kept_bytes
 from fpray.report.findings import judged
-from fpray.report.outcomes import Outcomes
+from fpray.report.outcomes import Outcomes, with_validation
 from fpray.report.page.answer import answer
 from fpray.report.page.budget import Budget, budgets
 from fpray.report.page.calibrated import calibrations
@@ -21,6 +21,7 @@ from fpray.report.page.lines import Baseline, Surface, baseline, surfaces
 from fpray.report.page.points import Point, points_of
 from fpray.report.picks import rules_line
 from fpray.report.report import Report
+from fpray.report.sizes import Sizes
 from fpray.search import importances_of, studies
 
 
@@ -83,6 +84,8 @@ class Content(BaseModel):
     equal_id: tuple[EqualId, ...]
     reference_point: tuple[float, float]
     trainings: int
+    sizes: dict[str, Sizes] = Field({}, exclude_if=lambda sizes: not sizes)
+    """What protection gains by the model's size, of each sweep that compares models, by its name."""
     findings: tuple[Finding, ...]
     importances: tuple[Share, ...]
     """By PED-ANOVA on validation accuracies; of methods with two hyperparameters and eight configurations or more."""
@@ -116,8 +119,8 @@ def content_of(
         evaluations: the records of trials that were evaluated on other data, by the evaluation's name.
         store: has what the trials left behind; without it, neither calibration nor disk use is known.
     """
-    if sweep.model.compared:
-        draws = {}  # views know methods alone, of which each model has its own
+    # Where models are searched, a method's configurations are on several, each with a zero-shot accuracy of its own.
+    draws = {} if sweep.model.searched else with_validation(draws)
     numbers = Numbers(report, draws)
     known = {record.trial.id: record for record in records}
     first = next((record for record in records if record.status == "finished"), None)
@@ -136,7 +139,8 @@ def content_of(
         equal_id=numbers.equal_id(),
         reference_point=report.reference_point,
         trainings=report.trainings,
-        findings=_findings(report, draws, sweep.report.margin),
+        sizes={} if report.sizes is None else {report.sweep: report.sizes},
+        findings=() if sweep.model.compared else _findings(report, draws, sweep.report.margin),
         importances=() if so_far else _importances(sweep, records),  # a second or more, while trials wait
         budgets=budgets(sweep, report, known),
         costs=costs(sweep, report, records),

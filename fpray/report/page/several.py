@@ -26,6 +26,7 @@ def together(contents: Sequence[Content]) -> Content:
             "disk": ", ".join(content.disk for content in named if content.disk) or None,
             "comparisons": tuple(own for content in named for own in content.comparisons),
             "equal_id": tuple(own for content in named for own in content.equal_id),
+            "sizes": {sweep: own for content in contents for sweep, own in content.sizes.items()},
             "findings": tuple(own for content in named for own in content.findings),
             "importances": tuple(own for content in named for own in content.importances),
             "budgets": tuple(own for content in named for own in content.budgets),

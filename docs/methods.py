@@ -1,0 +1,152 @@
+"""Makes docs/methods.md, the page of fpray's own methods, from their files and from what was measured.
+
+python -m docs.methods > docs/methods.md
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+from benchmarks.costs import Cost, Costs
+from fpray.config.methods import asks, settings_of
+from fpray.config.text import inline
+from fpray.methods import LISTS, METHODS, Method, TrainedMethod
+from fpray.methods.published import PublishedAccuracy
+from fpray.space import Constant, OneOf, Range
+
+MEASURED = sorted((Path(__file__).parents[1] / "benchmarks").glob("costs*.json"))
+
+HEAD = """
+    # The methods
+
+    What each of fpray's own methods does, by which formula, what it needs and costs, and what was published of it: made
+    from its file in `fpray/methods/` by `python -m docs.methods > docs/methods.md`. [sweep-file.md](sweep-file.md#methods)
+    has the keys of each, [findings.md](findings.md) what the paper's do on DrawNet.
+"""
+WORDS = """
+    **In the formulas** w is what is trained, w0 the pre-trained and w1 a fine-tuned model's weights; loss is what is
+    minimised, its mean over the images, CE the cross-entropy. z is an image's L2-normalised feature, z0 the pre-trained
+    model's, s the scale of CLIP's logits; lr_t is the learning rate of step t, lr its peak.
+"""
+COST = """
+    **Cost** is the time of a step over that of one of full fine-tuning; after a comma, that of trials after the first
+    one on the same draws, which find the reference's features computed; then the peak memory of the method over full
+    fine-tuning's. *No steps*: it trains nothing in the loop, so a trial costs its evaluation; its section says what
+    else it does. A method that builds on others' trials has their cost before its own.
+"""
+PUBLISHED = """
+    **Published** are ID / OOD accuracies, in per cent, of OpenAI's ViT-B/16 on ImageNet, OOD the plain mean of
+    ImageNet-V2, -R, -A, -Sketch (4) and ObjectNet (5), with who has them; each section has all that are known, with the
+    source. Recipes differ, so only figures of one source can be compared, and not all of those: in TRACER's tables
+    rows of other papers' methods may have other papers' recipes. fpray has measured none of them.
+"""
+
+
+def page(measured: Iterable[Costs]) -> str:
+    """The page, in Markdown."""
+    own = [method for method in METHODS.values() if method.__module__.startswith("fpray.methods.")]
+    costs = list(measured)
+    lists = "; ".join(
+        f"`methods: {word}` is {', '.join(f'`{name}`' for name in names)}" for word, names in LISTS.items()
+    )
+    parts = [cleandoc(HEAD), _overview(own, costs), *map(cleandoc, (WORDS, COST))]
+    parts += [f"- {_of_run(run)}" for run in costs]
+    parts += [cleandoc(PUBLISHED), f"**Lists**: {lists}; `methods: all` is every method that asks for nothing."]
+    for method in own:
+        parts += [f"## {method.name}", *_section(method, costs)]
+    return _linked("\n\n".join(parts))
+
+
+def _linked(text: str) -> str:
+    """The text with the numbers of arXiv's papers as links."""
+    return re.sub(r"\b(\d{4}\.\d{5})\b", r"[\1](https://arxiv.org/abs/\1)", text)
+
+
+def _overview(methods: Iterable[type[Method[Any]]], costs: list[Costs]) -> str:
+    heads = ["method", "what it does", "needs", *(f"cost, {run.model}" for run in costs)]
+    heads += ["published, 4", "published, 5"]
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for method in methods:
+        cells = [f"[{method.name}](#{method.name})", _line_of(method), _needs(method)]
+        cells += [_cost(method, run) for run in costs]
+        cells += [_first(method.published, shifts) for shifts in (4, 5)]
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(rows)
+
+
+def _line_of(method: type[Method[Any]]) -> str:
+    """The first sentence of the method's file."""
+    return " ".join(cleandoc(sys.modules[method.__module__].__doc__ or "").partition("\n\n")[0].split())
+
+
+def _needs(method: type[Method[Any]]) -> str:
+    sources = " and ".join(f"`{name}`" for name in method.builds_on or ())
+    which = "the best trial of" if method.builds_on_the_best else "trials of"
+    asked = [f"`{name}`" for name, field in settings_of(method).model_fields.items() if field.is_required()]
+    parts = [f"{which} {sources}" if sources else "", method.needs, ", ".join(asked)]
+    return "; ".join(filter(None, parts)) or "nothing"
+
+
+def _cost(method: type[Method[Any]], run: Costs) -> str:
+    """A cell of the overview."""
+    if not issubclass(method, TrainedMethod):
+        return "no steps"
+    if (cost := run.methods.get(method.name)) is None:
+        return "not measured"
+    later = "" if cost.known is None else f", {cost.known.median:.2f}"
+    return f"{cost.step.median:.2f}{later}; {cost.memory:.2f}"
+
+
+def _first(published: Iterable[PublishedAccuracy], shifts: int) -> str:
+    """A cell of the overview: the first figures with so many shifts, and who has them."""
+    found = next((own for own in published if own.shifts == shifts), None)
+    return f"{found.id:g} / {found.ood:g}, {found.source.partition(',')[0]}" if found else ""
+
+
+def _section(method: type[Method[Any]], costs: list[Costs]) -> Iterator[str]:
+    """What the class says of itself, then a list of the rest."""
+    yield cleandoc(method.__doc__ or "")
+    lines = [f"- By default `{inline({method.name: _defaults(method)})}`, see [its keys](sweep-file.md#{method.name})."]
+    if needs := _needs(method):
+        lines.append(f"- Needs {needs}.")
+    for run in costs:
+        if cost := run.methods.get(method.name):
+            lines.append(f"- {_costs(cost, run)}")
+    for own in method.published:
+        lines.append(f"- Published: {own.id:g} / {own.ood:g}, mean of {own.shifts} shifts ({own.source}).")
+    yield "\n".join(lines)
+
+
+def _defaults(method: type[Method[Any]]) -> dict[str, Any]:
+    """The settings that a sweep file which only names the method gives it, as a file has them."""
+    settings = settings_of(method).model_validate({}) if not asks(method) else None
+    kinds = settings_of(method).model_fields
+    values = {name: getattr(settings, name, kinds[name].default) for name in kinds if not kinds[name].is_required()}
+    plain = {
+        name: value.as_yaml() if isinstance(value, Constant | Range | OneOf) else value
+        for name, value in values.items()
+        if value is not None
+    }
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+
+def _costs(cost: Cost, run: Costs) -> str:
+    later = "" if cost.known is None else f"; {cost.known} from the second trial on"
+    return f"Cost on {run.model}: {cost.step} of full fine-tuning's step{later}; {cost.memory:.2f} of its memory."
+
+
+def _of_run(run: Costs) -> str:
+    return (
+        f"{run.model}: batches of {run.batch}, {run.precision}, {run.device}, torch {run.torch}, {run.day}; "
+        f"{run.pairs} pairs of steps of each method; full fine-tuning: {run.full_ms:g} ms a step, {run.full_mib:g} MiB. "
+        f"`python -m benchmarks.costs --model {run.model} --batch {run.batch}`"
+    )
+
+
+if __name__ == "__main__":
+    print(page(Costs.model_validate_json(file.read_text(encoding="utf-8")) for file in MEASURED))

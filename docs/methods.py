@@ -17,7 +17,6 @@ from fpray.config.methods import asks, settings_of
 from fpray.config.text import inline
 from fpray.methods import LISTS, METHODS, Method, TrainedMethod
 from fpray.methods.published import PublishedAccuracy
-from fpray.space import Constant, OneOf, Range
 
 MEASURED = sorted((Path(__file__).parents[1] / "benchmarks").glob("costs*.json"))
 
@@ -25,8 +24,8 @@ HEAD = """
     # The methods
 
     What each of fpray's own methods does, by which formula, what it needs and costs, and what was published of it: made
-    from its file in `fpray/methods/` by `python -m docs.methods > docs/methods.md`. [sweep-file.md](sweep-file.md#methods)
-    has the keys of each, [findings.md](findings.md) what the paper's do on DrawNet.
+    from its file in `fpray/methods/` by `python -m docs.methods > docs/methods.md`. What the keys of each mean stands
+    in [sweep-file.md](sweep-file.md#methods), what the paper's methods do on DrawNet in [findings.md](findings.md).
 """
 WORDS = """
     **In the formulas** w is what is trained, w0 the pre-trained and w1 a fine-tuned model's weights; loss is what is
@@ -34,16 +33,16 @@ WORDS = """
     model's, s the scale of CLIP's logits; lr_t is the learning rate of step t, lr its peak.
 """
 COST = """
-    **Cost** is the time of a step over that of one of full fine-tuning; after a comma, that of trials after the first
-    one on the same draws, which find the reference's features computed; then the peak memory of the method over full
-    fine-tuning's. *No steps*: it trains nothing in the loop, so a trial costs its evaluation; its section says what
-    else it does. A method that builds on others' trials has their cost before its own.
+    **Cost** is the time of a step over that of one of full fine-tuning; after "then", that of trials after the first
+    one on the same draws, which find the reference's features computed. *No steps*: nothing is trained in the loop, so
+    a trial costs its evaluation; its section says what it does beside. A method that builds on others' trials has the
+    cost of those before its own. `full` over itself shows how much is noise.
 """
 PUBLISHED = """
     **Published** are ID / OOD accuracies, in per cent, of OpenAI's ViT-B/16 on ImageNet, OOD the plain mean of
-    ImageNet-V2, -R, -A, -Sketch (4) and ObjectNet (5), with who has them; each section has all that are known, with the
-    source. Recipes differ, so only figures of one source can be compared, and not all of those: in TRACER's tables
-    rows of other papers' methods may have other papers' recipes. fpray has measured none of them.
+    ImageNet-V2, -R, -A and -Sketch (4), or of these and ObjectNet (5), and who has them; the sections have more, with
+    sources. Recipes differ, so compare figures of one source, and with care: rows of TRACER's tables that are other
+    papers' methods may have those papers' recipes. fpray has measured none of them.
 """
 
 
@@ -68,15 +67,15 @@ def _linked(text: str) -> str:
 
 
 def _overview(methods: Iterable[type[Method[Any]]], costs: list[Costs]) -> str:
-    heads = ["method", "what it does", "needs", *(f"cost, {run.model}" for run in costs)]
+    heads = ["method", "what it does", "needs", *(f"cost on {run.model}" for run in costs)]
     heads += ["published, 4", "published, 5"]
-    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = [heads, ["---"] * len(heads)]
     for method in methods:
         cells = [f"[{method.name}](#{method.name})", _line_of(method), _needs(method)]
         cells += [_cost(method, run) for run in costs]
         cells += [_first(method.published, shifts) for shifts in (4, 5)]
-        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    return "\n".join(rows)
+        rows.append([cell.replace("|", r"\|") for cell in cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _line_of(method: type[Method[Any]]) -> str:
@@ -85,11 +84,10 @@ def _line_of(method: type[Method[Any]]) -> str:
 
 
 def _needs(method: type[Method[Any]]) -> str:
-    sources = " and ".join(f"`{name}`" for name in method.builds_on or ())
+    sources = ", ".join(f"`{name}`" for name in method.builds_on or ())
     which = "the best trial of" if method.builds_on_the_best else "trials of"
-    asked = [f"`{name}`" for name, field in settings_of(method).model_fields.items() if field.is_required()]
-    parts = [f"{which} {sources}" if sources else "", method.needs, ", ".join(asked)]
-    return "; ".join(filter(None, parts)) or "nothing"
+    asked = [f"the key `{name}`" for name, field in settings_of(method).model_fields.items() if field.is_required()]
+    return "; ".join(filter(None, (f"{which} {sources}" if sources else "", method.needs, *asked)))
 
 
 def _cost(method: type[Method[Any]], run: Costs) -> str:
@@ -98,53 +96,44 @@ def _cost(method: type[Method[Any]], run: Costs) -> str:
         return "no steps"
     if (cost := run.methods.get(method.name)) is None:
         return "not measured"
-    later = "" if cost.known is None else f", {cost.known.median:.2f}"
-    return f"{cost.step.median:.2f}{later}; {cost.memory:.2f}"
+    return f"{cost.step.median:.2f}" + ("" if cost.known is None else f", then {cost.known.median:.2f}")
 
 
 def _first(published: Iterable[PublishedAccuracy], shifts: int) -> str:
     """A cell of the overview: the first figures with so many shifts, and who has them."""
     found = next((own for own in published if own.shifts == shifts), None)
-    return f"{found.id:g} / {found.ood:g}, {found.source.partition(',')[0]}" if found else ""
+    return f"{found.id} / {found.ood}, {found.source.partition(',')[0]}" if found else ""
 
 
 def _section(method: type[Method[Any]], costs: list[Costs]) -> Iterator[str]:
     """What the class says of itself, then a list of the rest."""
     yield cleandoc(method.__doc__ or "")
-    lines = [f"- By default `{inline({method.name: _defaults(method)})}`, see [its keys](sweep-file.md#{method.name})."]
+    lines = [f"- By default `{inline({method.name: _defaults(method)})}`; [its keys](sweep-file.md#{method.name})."]
     if needs := _needs(method):
         lines.append(f"- Needs {needs}.")
-    for run in costs:
-        if cost := run.methods.get(method.name):
-            lines.append(f"- {_costs(cost, run)}")
+    lines += [f"- {_costs(run.methods[method.name], run)}" for run in costs if method.name in run.methods]
     for own in method.published:
-        lines.append(f"- Published: {own.id:g} / {own.ood:g}, mean of {own.shifts} shifts ({own.source}).")
+        lines.append(f"- Published: {own.id} / {own.ood}, the mean of {own.shifts} shifts ({own.source}).")
     yield "\n".join(lines)
 
 
 def _defaults(method: type[Method[Any]]) -> dict[str, Any]:
-    """The settings that a sweep file which only names the method gives it, as a file has them."""
-    settings = settings_of(method).model_validate({}) if not asks(method) else None
-    kinds = settings_of(method).model_fields
-    values = {name: getattr(settings, name, kinds[name].default) for name in kinds if not kinds[name].is_required()}
-    plain = {
-        name: value.as_yaml() if isinstance(value, Constant | Range | OneOf) else value
-        for name, value in values.items()
-        if value is not None
-    }
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+    """The settings that a sweep file gives it which says no more than it must."""
+    kind = settings_of(method)
+    settings = kind.model_construct() if asks(method) else kind.model_validate({})  # some defaults follow from others
+    return settings.model_dump(mode="json", exclude_none=True)
 
 
 def _costs(cost: Cost, run: Costs) -> str:
-    later = "" if cost.known is None else f"; {cost.known} from the second trial on"
+    later = "" if cost.known is None else f", then {cost.known}"
     return f"Cost on {run.model}: {cost.step} of full fine-tuning's step{later}; {cost.memory:.2f} of its memory."
 
 
 def _of_run(run: Costs) -> str:
     return (
         f"{run.model}: batches of {run.batch}, {run.precision}, {run.device}, torch {run.torch}, {run.day}; "
-        f"{run.pairs} pairs of steps of each method; full fine-tuning: {run.full_ms:g} ms a step, {run.full_mib:g} MiB. "
-        f"`python -m benchmarks.costs --model {run.model} --batch {run.batch}`"
+        f"{run.pairs} pairs of steps of each method; full fine-tuning's take {run.full_ms:g} ms and {run.full_mib:g} "
+        f"MiB. Measured by `python -m benchmarks.costs --model {run.model} --batch {run.batch}`."
     )
 
 

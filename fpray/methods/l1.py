@@ -29,7 +29,7 @@ class L1(PenalisedMethod[L1Params]):
         kappa = 2 k sqrt(sum over steps of (lr_t / lr)^2);  k = strength * sqrt(N) / c, proximal: k = strength
 
     The authors' code has strength * 1e5 * mean |w - w0| instead: divide by the number of weights to convert.
-    kappa holds a steady drift against a random walk; N is the number of weights, c the norm that gradients are clipped
+    kappa is a steady drift against a random walk; N is the number of weights, c the norm that gradients are clipped
     to (1 without).
     """
 

@@ -16,8 +16,16 @@ from benchmarks.costs import Cost, Costs
 from fpray.config.methods import asks, settings_of
 from fpray.config.text import inline
 from fpray.methods import LISTS, METHODS, Method, TrainedMethod
+from fpray.methods.base import Takes
 from fpray.methods.published import PublishedAccuracy
 
+TAKEN: dict[Takes, str] = {
+    "one": "a trial of",
+    "pair": "two seeds of a trial of",
+    "best": "the best trial of",
+    "all": "all trials of",
+}
+"""What a method's `takes` means of those that it builds on."""
 MEASURED = sorted((Path(__file__).parents[1] / "benchmarks").glob("costs*.json"))
 
 HEAD = """
@@ -84,10 +92,12 @@ def _line_of(method: type[Method[Any]]) -> str:
 
 
 def _needs(method: type[Method[Any]]) -> str:
-    sources = ", ".join(f"`{name}`" for name in method.builds_on or ())
-    which = "the best trial of" if method.builds_on_the_best else "trials of"
+    sources = " or ".join(f"`{name}`" for name in method.builds_on or ())
+    learns = "half of the ID validation images" if method.learns_from_validation else ""
     asked = [f"the key `{name}`" for name, field in settings_of(method).model_fields.items() if field.is_required()]
-    return "; ".join(filter(None, (f"{which} {sources}" if sources else "", method.needs, *asked)))
+    return "; ".join(
+        filter(None, (f"{TAKEN[method.takes]} {sources}" if sources else "", learns, method.needs, *asked))
+    )
 
 
 def _cost(method: type[Method[Any]], run: Costs) -> str:

@@ -104,10 +104,14 @@ def test_what_was_not_measured_and_what_takes_no_steps_is_said() -> None:
 
 def test_sources_and_what_is_asked_are_needs() -> None:
     text = page([])
-    needs = {name: row_of(text, name)[2] for name in ("wise_ft", "lp_ft", "given", "full")}
+    needs = {
+        name: row_of(text, name)[2] for name in ("wise_ft", "lp_ft", "model_stock", "greedy_soup", "given", "full")
+    }
     assert needs == {
-        "wise_ft": "trials of `full`",
+        "wise_ft": "a trial of `full`",
         "lp_ft": "the best trial of `linear_probe`",
+        "model_stock": "two seeds of a trial of `full`",
+        "greedy_soup": "all trials of `full`; half of the ID validation images",
         "given": "the key `checkpoint`",
         "full": "",
     }
@@ -121,7 +125,12 @@ def test_default_ranges_are_those_of_a_sweep_file() -> None:
 def test_a_new_method_is_taken_in_without_a_change() -> None:
     with registered(New):
         text = page([RUN])
-    assert row_of(text, "new")[2:] == [r"trials of `full`, `kd`; a \| b", "not measured", "80.0 / 60.5, SOMEBODY", ""]
+    assert row_of(text, "new")[2:] == [
+        r"a trial of `full` or `kd`; a \| b",
+        "not measured",
+        "80.0 / 60.5, SOMEBODY",
+        "",
+    ]
     section = section_of(text, "new")
     assert "A method that nobody knows yet (arXiv [1234.56789](https://arxiv.org/abs/1234.56789))." in section
     assert "\n\n    loss = CE + strength * |something|\n\n" in section

@@ -28,6 +28,7 @@ from datetime import date
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,7 +121,7 @@ class Bench:
         method = new_method(name, self.reference, self.sweep, place=0.5)
         return Stepper(method, self.sweep.train, self.runtime, steps=1000)
 
-    def batch_of(self, method: TrainedMethod) -> Batch:
+    def batch_of(self, method: TrainedMethod[Any]) -> Batch:
         """The same images for every method, as it takes them."""
         torch.manual_seed(0)
         items = method.training_data(self.reference.dataset.splits()[0])
@@ -134,11 +135,14 @@ class Bench:
         with torch.no_grad():
             fixed = stepper.method.fixed(batch)
         if fixed is not None:
-            work["known"] = (stepper, batch | {"fixed": fixed.float()})
+            work["known"] = (stepper, {**batch, "fixed": fixed.float()})
             stepper.step(work["known"][1], 1.0)
         for number in range(pairs):
             order = work if number % 2 else reversed(work)
-            yield {key: timed(lambda own=work[key]: own[0].step(own[1], 1.0), self.runtime.device) for key in order}
+            yield {key: self._timed_step(*work[key]) for key in order}
+
+    def _timed_step(self, stepper: Stepper, batch: Batch) -> float:
+        return timed(lambda: stepper.step(batch, 1.0), self.runtime.device)
 
     def peak_bytes(self, name: str) -> int:
         """The most that a method held at one time, from its making through its second step."""
@@ -153,7 +157,7 @@ class Bench:
             events = json.loads(Path(file.name).read_bytes())["traceEvents"]
         kind = 1 if self.runtime.device.type == "cuda" else 0  # as torch numbers kinds of devices
         own = [e for e in events if e["name"] == "[memory]" and e["args"]["Device Type"] == kind]
-        return max(accumulate(e["args"]["Bytes"] for e in sorted(own, key=lambda e: e["ts"])))
+        return max(accumulate(int(e["args"]["Bytes"]) for e in sorted(own, key=lambda e: e["ts"])))
 
 
 def measured(bench: Bench, names: list[str], pairs: int, rounds: int, model: str) -> Costs:

@@ -130,7 +130,9 @@ def _section(method: type[Method[Any]], costs: list[Costs]) -> Iterator[str]:
 def _defaults(method: type[Method[Any]]) -> dict[str, Any]:
     """The settings that a sweep file gives it which says no more than it must."""
     kind = settings_of(method)
-    settings = kind.model_construct() if asks(method) else kind.model_validate({})  # some defaults follow from others
+    settings = (
+        kind.model_construct(trials=method.default_trials) if asks(method) else kind.model_validate({})
+    )  # some defaults follow from others
     return settings.model_dump(mode="json", exclude_none=True)
 
 

@@ -52,6 +52,7 @@ def test_what_is_fixed_is_computed_in_one_step_and_known_in_the_other(bench: Ben
     assert len(calls) == 1
     with torch.no_grad():
         fixed = stepper.method.fixed(batch)
+    assert fixed is not None
     calls.clear()
     stepper.step({**batch, "fixed": fixed}, 1.0)
     hook.remove()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -26,10 +26,12 @@ from fpray.model.reference import Reference
 METHODS_TIMED = ("full", "l1", "l2", "kd", "lora")
 
 
-def sweep_of(model: str, gpu: bool, batch: int, steps: int, scratch: Path) -> Sweep:
+def sweep_of(
+    model: str, gpu: bool, batch: int, steps: int, scratch: Path, methods: str | Sequence[str] = METHODS_TIMED
+) -> Sweep:
     """A sweep whose training epochs have as many images as a round of steps takes."""
     train = {"batch_size": batch, "epochs": 1, "warmup_steps": 0, "precision": "bf16" if gpu else "fp32"}
-    content = {"name": "speed", "train": train, "methods": list(METHODS_TIMED)}
+    content = {"name": "speed", "train": train, "methods": methods if isinstance(methods, str) else list(methods)}
     if model in SHIPPED:
         drawn = {"data": {"train_images": batch * steps}, "model": {"name": model}}
         return check_sweep(content | drawn, "benchmark")
@@ -68,9 +70,9 @@ def random_weights(model: str, folder: Path) -> str:
     return f"local-dir:{folder}"
 
 
-def new_method(name: str, reference: Reference, sweep: Sweep) -> TrainedMethod:
-    space = sweep.methods[name].space()
-    params = {key: dimension.extremes()[0] for key, dimension in space.items()}
+def new_method(name: str, reference: Reference, sweep: Sweep, place: float = 0.0) -> TrainedMethod:
+    """A method with the hyperparameters at a place in [0, 1) of their ranges."""
+    params = {key: dimension.at(place) for key, dimension in sweep.methods[name].space().items()}
     method = METHODS[name].make(params, reference)
     assert isinstance(method, TrainedMethod)
     return method.train()

@@ -163,7 +163,7 @@ def test_what_runs_methods_knows_none_by_name() -> None:
 
 
 def test_methods_know_no_other_method_but_their_bases() -> None:
-    bases = ("base", "penalty", "adapters", "averaging", "contrastive", "depth", "soups")
+    bases = ("base", "published", "penalty", "adapters", "averaging", "contrastive", "depth", "soups")
     families = {f"methods.{name}" for name in bases}
     for module, tree in MODULES.items():
         if module.startswith("methods."):

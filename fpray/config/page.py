@@ -42,8 +42,9 @@ DATA = """
 """
 METHODS = """
     A list of names, `[full, l2]`, a word for one (`paper`, the default, `fast` or `all`), or a key for each method,
-    with its settings below. A file with `plugins` may name methods of its own, whose keys stand in their code. Each
-    method has, beside its hyperparameters:
+    with its settings below. A file with `plugins` may name methods of its own, whose keys stand in their code.
+    [methods.md](methods.md) has each one's formula, source, cost and published figures. Each method has, beside its
+    hyperparameters:
 """
 DIMENSIONS = """
     A hyperparameter is a constant, `lr: 1.0e-5`, or a dimension, of which it has one in each trial:

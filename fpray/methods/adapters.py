@@ -47,6 +47,8 @@ A = TypeVar("A", bound=AdaptedParams)
 class AdaptedMethod(TrainedMethod[A]):
     """Trains adapters on the chosen layers, and the head whole; all other weights are frozen."""
 
+    needs = "a transformer"
+
     def __init__(self, params: A, reference: Reference) -> None:
         # Imported here: peft takes seconds to import, and only these trials need it.
         from peft import get_peft_model

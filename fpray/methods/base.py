@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from fpray.data import Batch, Items, Split
+from fpray.methods.published import PublishedAccuracy
 from fpray.model import Classifier, LoadedClip, Reference
 from fpray.space import IfGiven, Log, Space, Value
 
@@ -110,6 +111,10 @@ class Method(nn.Module, ABC, Generic[P]):
     for the method."""
     is_source: ClassVar[bool] = False
     """Whether another method can build on its trials."""
+    needs: ClassVar[str] = ""
+    """What it needs beside the training images and the trials that it builds on, for docs/methods.md."""
+    published: ClassVar[tuple[PublishedAccuracy, ...]] = ()
+    """What was published of it, what is most like its defaults first, for docs/methods.md."""
 
     params: P
 

@@ -28,9 +28,13 @@ class BlockWiseFTParams(Hyperparameters):
 
 class BlockWiseFT(DerivedMethod[BlockWiseFTParams]):
     """Interpolates each third of the model by an alpha of its own (the heterogeneous averaging of arXiv 2309.06256,
-    with three groups); trains nothing. Equal alphas are WiSE-FT."""
+    with three groups); trains nothing. Equal alphas are WiSE-FT.
+
+        w = w0 + a * (w1 - w0);  a = low, middle or high, by the third of the blocks
+    """
 
     name = "block_wise_ft"
+    needs = "a tower of numbered blocks"
     builds_on = ("full",)
     Params = BlockWiseFTParams
 

@@ -17,6 +17,7 @@ from fpray.errors import UserError
 from fpray.methods.averaging import with_buffers
 from fpray.methods.base import Course, TrainedParams
 from fpray.methods.contrastive import ContrastiveMethod, encoded_once, logits_of_pairs, matched
+from fpray.methods.published import PublishedAccuracy
 from fpray.model import Classifier, LoadedClip, Reference, interpolate
 from fpray.space import Constant, Log, Space
 
@@ -43,14 +44,19 @@ class CaRotParams(TrainedParams):
 class CaRot(ContrastiveMethod[CaRotParams]):
     """FLYP + an orthogonal projection + self-distillation (arXiv 2311.01723; github.com/MLAI-Yonsei/CaRot).
 
-    loss = contrastive + orthogonality |V'V - I| + overlap |V T'| + strength (KL over images + KL over texts), norms
-    those of Frobenius, each divergence from the teacher's distribution over the batch's pairs to the student's.
-    The teacher starts as the pre-trained model; at each of its steps it is m * teacher + (1 - m) * student, m rising
-    from 0.05 to 0.9 in the first fifth of the training.
+        loss = contrastive + orthogonality * |V'V - I| + overlap * |V T'| + strength * (KL over images + KL over texts)
+        teacher <- m * teacher + (1 - m) * student, at each of its steps; m rises from 0.05 to 0.9 in a fifth of all
+
+    V and T are the towers' last projections, norms are those of Frobenius; each divergence is from the teacher's
+    distribution over the batch's pairs to the student's. The teacher starts as the pre-trained model.
     """
 
     name = "carot"
     Params = CaRotParams
+    published = (
+        PublishedAccuracy(83.16, 64.03, 4, "TRACER, arXiv 2605.29380, Table 2"),
+        PublishedAccuracy(83.15, 62.54, 5, "TRACER, arXiv 2605.29380, Table 1"),
+    )
     steps: Tensor
 
     def __init__(self, params: CaRotParams, reference: Reference) -> None:

@@ -27,6 +27,7 @@ class ContrastiveMethod(TrainedMethod[C]):
     """
 
     compares_images = True
+    needs = "the text tower, trained"
 
     def __init__(self, params: C, reference: Reference) -> None:
         super().__init__(params, reference)

@@ -29,7 +29,12 @@ class EMAParams(TrainedParams):
 
 
 class EMA(AveragedMethod[EMAParams]):
-    """average <- momentum * average + (1 - momentum) * w after each step."""
+    """Leaves the average of the weights behind.
+
+        loss = CE;  average <- m * average + (1 - m) * w after each step, m = 1 - 1 / (horizon * steps)
+
+    The average begins at the pre-trained weights, and is what is validated, too.
+    """
 
     name = "ema"
     Params = EMAParams

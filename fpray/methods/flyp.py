@@ -12,6 +12,7 @@ from torch import Tensor
 from fpray.data import Batch
 from fpray.methods.base import TrainedParams
 from fpray.methods.contrastive import ContrastiveMethod, clip_loss, encoded_once
+from fpray.methods.published import PublishedAccuracy
 from fpray.space import Constant
 
 
@@ -26,13 +27,22 @@ class FLYPParams(TrainedParams):
 class FLYP(ContrastiveMethod[FLYPParams]):
     """Trains both towers by CLIP's own loss on prompts of the classes (arXiv 2212.00638).
 
-    The text of an image is its class in a template that is drawn anew each time. Pairs of one class stay negatives of
+        contrastive:    loss = (CE of finding each image's text in s Z T' + CE of each text's image) / 2
+        cross_entropy:  loss = CE of the logits s z T', T a drawn text of each class
+
+    Z and T are the normalised features of the batch's images and of their texts, of all workers, s is trained, too. The
+    text of an image is its class in a template that is drawn anew each time. Pairs of one class stay negatives of
     each other, as in the authors' code (github.com/locuslab/FLYP), and so do equal texts. With `cross_entropy`, their
     ablation, logits are those of one drawn text for each class.
     """
 
     name = "flyp"
     Params = FLYPParams
+    published = (
+        PublishedAccuracy(82.72, 60.61, 4, "TRACER, arXiv 2605.29380, Table 2"),
+        PublishedAccuracy(82.72, 59.45, 5, "TRACER, arXiv 2605.29380, Table 1"),
+        PublishedAccuracy(82.6, 59.7, 5, "ReCalCon, arXiv 2609.06967, its README"),
+    )
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
         features, labels = self.classifier.features(batch["images"]), batch["labels"]

@@ -28,9 +28,14 @@ class FTPParams(TrainedParams):
 
 
 class FTP(TrainedMethod[FTPParams]):
-    """Fast trainable projection (arXiv 2310.19182; its code): c = w~ - w0 after Adam's step, and for each of its rows
-    w <- w0 + min(1, gamma / |c|) c, |.| the sum of magnitudes. Each tensor has one radius gamma, which Adam learns by
-    the sum over rows of <g, c> / |c|, g and c those before the step. A vector is one row. The head is free."""
+    """Fast trainable projection (arXiv 2310.19182; its code). Each tensor of the encoder has one radius, which Adam
+    learns; the head is free.
+
+        loss = CE;  after each step, for each row of w, c = w - w0:  w <- w0 + min(1, gamma / |c|) * c
+        the slope of gamma is the sum over the tensor's rows of <g, c> / |c|, times kappa where it is positive
+
+    |c| is the sum of magnitudes; g and c in the slope are those before the step. A vector is one row.
+    """
 
     name = "ftp"
     Params = FTPParams

@@ -11,6 +11,9 @@ class GreedySoup(DerivedMethod[Hyperparameters]):
     """From the best trial on, each next one stirred in if ID accuracy rises by it (model soups, arXiv 2203.05482; their
     code asks for more, not for as much); trains nothing.
 
+        soup = w_1;  for k = 2, 3, ...:  next = (n * soup + w_k) / (n + 1), n the trials in it
+        soup <- next, where accuracy(next) > accuracy(soup)
+
     Accuracy is that on one half of the ID validation images, which order the trials, too.
     """
 

@@ -1,4 +1,4 @@
-"""L1 penalty towards the pre-trained weights: loss + strength * sum |w - w0|."""
+"""L1 penalty: the weights stay near the pre-trained ones, by the sum of their distances."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ class L1Params(PenalisedParams):
 class L1(PenalisedMethod[L1Params]):
     """Sum of absolute differences over encoder and head, no factor 1/2 (arXiv 2309.06256, text of the method).
 
+        coupled:   loss = CE + strength * sum |w - w0|
+        proximal:  after each step, d = w - w0, r = lr_t * strength:  w <- w0 + sign(d) * max(|d| - r, 0)
+        kappa = 2 k sqrt(sum over steps of (lr_t / lr)^2);  k = strength * sqrt(N) / c, proximal: k = strength
+
     The authors' code has strength * 1e5 * mean |w - w0| instead: divide by the number of weights to convert.
-    kappa = 2 s sqrt(sum over steps of the squared share of the peak learning rate), s = strength * sqrt(N) / c in the
-    coupled form, strength itself in the proximal one: a steady drift against a random walk.
+    kappa is a steady drift against a random walk; N is the number of weights, c the norm that gradients are clipped
+    to (1 without).
     """
 
     name = "l1"

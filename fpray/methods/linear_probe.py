@@ -43,7 +43,13 @@ class LinearProbeParams(TrainedParams):
 
 
 class LinearProbe(TrainedMethod[LinearProbeParams]):
-    """Trains the head, from the zero-shot head on, on the reference's features of the plain training images."""
+    """Trains the head, from the zero-shot head on, on the reference's features of the plain training images (as
+    the code of WiSE-FT does, arXiv 2109.01903).
+
+        loss = CE of the logits W z0 + b
+
+    The reference's features z0 are computed once.
+    """
 
     name = "linear_probe"
     Params = LinearProbeParams

@@ -23,10 +23,15 @@ class LinesParams(Hyperparameters):
 
 
 class Lines(DerivedMethod[LinesParams]):
-    """Scales the change of block l of L by alpha + (1 - alpha) * l / (L - 1), every other one by alpha (LiNeS, arXiv
-    2410.17146; its code); trains nothing. alpha 1 is the fine-tuned model."""
+    """Scales the change of each block by its depth, and every other one by alpha (LiNeS, arXiv 2410.17146; its code);
+    trains nothing. alpha 1 is the fine-tuned model.
+
+        w = w0 + a * (w1 - w0);  a = alpha + (1 - alpha) * l / (L - 1) in block l of L, from 0 on, else alpha
+        head:  a = 1, or alpha
+    """
 
     name = "lines"
+    needs = "a tower of numbered blocks"
     builds_on = ("full",)
     Params = LinesParams
 

@@ -32,7 +32,12 @@ class LoRAParams(AdaptedParams):
 
 
 class LoRA(AdaptedMethod[LoRAParams]):
-    """peft's LoRA (arXiv 2106.09685): w = w0 + (alpha / rank) * B A on the chosen layers; the head is trained whole.
+    """peft's LoRA (arXiv 2106.09685) on the chosen layers; the head is trained whole.
+
+        loss = CE;  w = w0 + (alpha / rank) * B A, B A of the rank `rank`
+        rslora:  w = w0 + (alpha / sqrt(rank)) * B A
+        dora:    w = m * v / |v|, v = w0 + (alpha / rank) * B A, m the trained length of each output's weights
+        pissa:   w = w0 + (alpha / rank) * (B A - B0 A0), where B A begins at B0 A0, the principal part of w0
 
     Variants: rsLoRA (arXiv 2312.03732), DoRA (2402.09353), PiSSA (2404.02948).
     """

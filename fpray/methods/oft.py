@@ -21,8 +21,11 @@ class OFTParams(AdaptedParams):
 
 
 class OFT(AdaptedMethod[OFTParams]):
-    """peft's orthogonal fine-tuning (arXiv 2306.07280): w = w0 R, R orthogonal with blocks on its diagonal, by Cayley's
-    transform, so that angles and lengths between a layer's rows stay; the head is trained whole."""
+    """peft's orthogonal fine-tuning (arXiv 2306.07280), by which angles and lengths between a layer's rows stay; the
+    head is trained whole.
+
+        loss = CE;  w = w0 R, R orthogonal, with blocks on its diagonal, by Cayley's transform
+    """
 
     name = "oft"
     Params = OFTParams

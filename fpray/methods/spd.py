@@ -24,9 +24,14 @@ class SPDParams(TrainedParams):
 
 
 class SPD(TrainedMethod[SPDParams]):
-    """Selective projection decay (arXiv 2411.01713): for each weight tensor with gradient g, where <g, w - w0> > 0,
-    w <- w~ - strength * r * (w~ - w0), w~ what Adam's step has made of w, and r = (|w~ - w0| - |w - w0|) / |w~ - w0|,
-    in [0, 1]. strength 0 is full fine-tuning."""
+    """Selective projection decay (arXiv 2411.01713): what a step has added to a weight tensor's distance is taken back,
+    where the way to the pre-trained weights lowers the loss. strength 0 is full fine-tuning.
+
+        loss = CE;  after each step, w~ what Adam's step has made of w, where <g, w - w0> > 0:
+        w <- w~ - min(1, strength * r) * (w~ - w0),  r = (|w~ - w0| - |w - w0|) / |w~ - w0|, in [0, 1]
+
+    g is the gradient of the weight tensor w.
+    """
 
     name = "spd"
     Params = SPDParams

@@ -1,4 +1,4 @@
-"""TPGM: a fine-tuned model's weights, each tensor projected to a radius around w0 that validation images choose."""
+"""TPGM: a fine-tuned model's weights, each tensor within a radius of the pre-trained one that validation chooses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from fpray.methods.base import Bench, DerivedMethod, Hyperparameters
+from fpray.methods.published import PublishedAccuracy
 from fpray.methods.soups import classifier_of
 from fpray.model import Classifier
 from fpray.space import Constant, Log
@@ -32,16 +33,19 @@ class TPGMParams(Hyperparameters):
 
 
 class TPGM(DerivedMethod[TPGMParams]):
-    """w = w0 + min(1, radius / |c|) * c for the change c = w1 - w0 of each tensor, |c| its L2 norm (arXiv 2303.10720).
+    """Projects each tensor of a fine-tuned model to within a radius of the pre-trained one (arXiv 2303.10720).
 
-    The radii start at |c| / 2 and take Adam's steps on the cross-entropy over one half of the ID validation images;
-    each is kept in [1e-8, |c|]. What the training has seen never chooses them.
+        w = w0 + min(1, radius / |c|) * c, c = w1 - w0
+
+    |c| is the L2 norm of a tensor's change. The radii start at |c| / 2 and take Adam's steps on the cross-entropy over
+    one half of the ID validation images; each is kept in [1e-8, |c|]. What the training has seen never chooses them.
     """
 
     name = "tpgm"
     builds_on = ("full",)
     learns_from_validation = True
     Params = TPGMParams
+    published = (PublishedAccuracy(83.80, 65.64, 4, "TPGM, github.com/PotatoTian/TPGM, its README: MAE's recipe"),)
 
     def finish(self, bench: Bench) -> None:
         (tuned,) = self.sources

@@ -21,7 +21,12 @@ class UniformSoupParams(Hyperparameters):
 
 
 class UniformSoup(DerivedMethod[UniformSoupParams]):
-    """The mean of trials' weights (model soups, arXiv 2203.05482); trains nothing."""
+    """The mean of trials' weights (model soups, arXiv 2203.05482); trains nothing.
+
+        w = (w_1 + ... + w_K) / K, of the K = ingredients best trials
+
+    The best are those with the highest first objective (`search.objectives`).
+    """
 
     name = "uniform_soup"
     builds_on = ("full",)

@@ -20,7 +20,11 @@ class WMAParams(TrainedParams):
 
 
 class WMA(AveragedMethod[WMAParams]):
-    """Weighs the weights after each step as `beta_shares` says, and leaves their average behind."""
+    """Leaves the average of the weights after all steps behind, the pre-trained ones as step 0 (as CLIPood does, arXiv
+    2302.00864).
+
+        loss = CE;  the weights after step t of T count with the density of Beta(beta, beta) at (t + 1/2) / (T + 1)
+    """
 
     name = "wma"
     Params = WMAParams

@@ -16,9 +16,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zlib import crc32
 
-import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
@@ -27,76 +25,27 @@ from open_clip.model import CLIP
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fpray.drawnet import CLASSES, FAMILIES
-from fpray.drawnet.images import balanced_labels, draw_images
+from fpray.drawnet.pairs import PairsRecipe, draw_pairs
 from fpray.drawnet.pose import IMAGE
 
 Size = Literal["s", "m"]
 TOWERS: dict[Size, dict[str, int]] = {"s": {"layers": 4, "width": 128}, "m": {"layers": 6, "width": 192}}
 """The image towers."""
 CONTEXT_LENGTH = 16
-SEEN = ("real", "clipart", "quickdraw", "sketch")
-"""The styles of the pretraining images."""
 MEAN = STD = (0.5, 0.5, 0.5)
-
-ANY_STYLE = ("a {}.", "a picture of a {}.")
-OF_STYLE = {
-    "real": ("a photo of a {}.", "a photo of the {}."),
-    "clipart": ("clip art of a {}.", "a cartoon {}."),
-    "quickdraw": ("a doodle of a {}.", "a quick drawing of a {}."),
-    "sketch": ("a sketch of a {}.", "a pencil drawing of a {}."),
-}
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """The settings of the training. `real_images` pictures are of the style `real`, `images` of each other one."""
+class Recipe(PairsRecipe):
+    """The settings of the pairs and of the training."""
 
     size: Size = "s"
-    seed: int = 0
-    real_images: int = 3000
-    images: int = 1500
-    family_share: float = 0.35
-    wrong_share: float = 0.1
     epochs: int = 44
     batch_size: int = 128
     lr: float = 1e-3
     weight_decay: float = 0.1
     warmup: float = 0.1
     shift: int = 2
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Pretraining data: `pixels` uint8 [images, 3, 32, 32], and for each image the index of its caption."""
-
-    pixels: Tensor
-    caption_of: Tensor
-    captions: list[str]
-
-
-def caption(style: str, class_name: str, recipe: Recipe, rng: np.random.Generator) -> str:
-    """A caption as the web has them: with a style or without, of the class, its family or a wrong sibling."""
-    family, siblings = next((family, members) for family, members in FAMILIES.items() if class_name in members)
-    chance, name = rng.random(), class_name
-    if chance < recipe.family_share:
-        name = family
-    elif chance < recipe.family_share + recipe.wrong_share:
-        name = str(rng.choice([sibling for sibling in siblings if sibling != class_name]))
-    return str(rng.choice(OF_STYLE[style] + ANY_STYLE)).replace("{}", name)
-
-
-def draw_pairs(recipe: Recipe) -> Pairs:
-    """Draw the pretraining images, with random numbers that no draw of `DrawNet` uses."""
-    pixels, captions = [], []
-    for style in SEEN:
-        rng = np.random.default_rng([recipe.seed, crc32(f"pretraining/{style}".encode())])
-        labels = balanced_labels(recipe.real_images if style == "real" else recipe.images, rng)
-        pixels.append(draw_images(style, labels, rng, signature=0.0))
-        captions += [caption(style, CLASSES[label], recipe, rng) for label in labels]
-    unique, caption_of = np.unique(captions, return_inverse=True)
-    images = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2).contiguous()
-    return Pairs(images, torch.from_numpy(caption_of), unique.tolist())
 
 
 def shifted(pixels: Tensor, most: int, generator: torch.Generator) -> Tensor:
@@ -163,6 +112,8 @@ def train(recipe: Recipe) -> tuple[CLIP, list[dict[str, float]]]:
     model = CLIP(**model_cfg(recipe.size)).train()
     tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT_LENGTH)
     pairs = draw_pairs(recipe)
+    pixels = torch.from_numpy(pairs.pixels).permute(0, 3, 1, 2).contiguous()
+    caption_of = torch.from_numpy(pairs.caption_of)
     tokens = tokenizer(pairs.captions)
     # As in open_clip's training: no weight decay on gains, biases and the logit scale.
     plain = [p for p in model.parameters() if p.ndim < 2]
@@ -173,16 +124,16 @@ def train(recipe: Recipe) -> tuple[CLIP, list[dict[str, float]]]:
     ]
     optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98), eps=1e-6)
     generator = torch.Generator().manual_seed(recipe.seed)
-    batches = len(pairs.pixels) // recipe.batch_size
+    batches = len(pixels) // recipe.batch_size
     log = []
     for epoch in range(recipe.epochs):
         start, total = time.perf_counter(), 0.0
-        order = torch.randperm(len(pairs.pixels), generator=generator)
+        order = torch.randperm(len(pixels), generator=generator)
         for batch, chosen in enumerate(order[: batches * recipe.batch_size].view(batches, -1)):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, epoch * batches + batch, recipe.epochs * batches)
-            present, text_of = torch.unique(pairs.caption_of[chosen], return_inverse=True)
-            images = model.encode_image(shifted(pairs.pixels[chosen], recipe.shift, generator), normalize=True)
+            present, text_of = torch.unique(caption_of[chosen], return_inverse=True)
+            images = model.encode_image(shifted(pixels[chosen], recipe.shift, generator), normalize=True)
             texts = model.encode_text(tokens[present], normalize=True)
             loss = contrastive_loss(images, texts, text_of, model.logit_scale.exp())
             optimizer.zero_grad()
@@ -226,7 +177,7 @@ def main(
     family_share: Annotated[float, typer.Option(help="Captions that name the family alone.")] = Recipe.family_share,
 ) -> None:
     """Train a small CLIP from nothing and write it as an open_clip folder."""
-    recipe = Recipe(size, seed, real_images, images, family_share, epochs=epochs)
+    recipe = Recipe(seed, real_images, images, family_share, size=size, epochs=epochs)
     model, log = train(recipe)
     save(model, out, recipe, log)
 

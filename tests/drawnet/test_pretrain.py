@@ -15,14 +15,12 @@ from open_clip.loss import ClipLoss
 from PIL import Image
 
 from fpray.drawnet import CLASSES, FAMILIES, STYLES
+from fpray.drawnet.pairs import SEEN, caption, draw_pairs
 from fpray.drawnet.pretrain import (
-    SEEN,
     TOWERS,
     Recipe,
     Size,
-    caption,
     contrastive_loss,
-    draw_pairs,
     learning_rate,
     model_cfg,
     save,
@@ -106,7 +104,7 @@ def test_the_loss_is_clip_loss_where_captions_differ_and_shares_the_target_where
 
 def test_pairs_name_classes_and_families_only() -> None:
     pairs = draw_pairs(TINY)
-    assert pairs.pixels.shape == (120, 3, 32, 32)
+    assert pairs.pixels.shape == (120, 32, 32, 3)
     assert len(pairs.caption_of) == 120
     known = set(CLASSES) | set(FAMILIES)
     assert all(known & set(text.strip(".").split()) for text in pairs.captions)

@@ -41,6 +41,7 @@ from fpray.config.schema import Sweep
 from fpray.data import Batch, open_dataset
 from fpray.methods import METHODS, TrainedMethod
 from fpray.model.reference import Reference, load_reference
+from fpray.training.replay import replayed_sample
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
 from fpray.training.trial import use_tf32
@@ -122,11 +123,12 @@ class Bench:
         return Stepper(method, self.sweep.train, self.runtime, steps=1000)
 
     def batch_of(self, method: TrainedMethod[Any]) -> Batch:
-        """The same images for every method, as it takes them."""
+        """The same images for every method, as it takes them, and what it replays beside them."""
         torch.manual_seed(0)
         items = method.training_data(self.reference.dataset.splits()[0])
-        batch = default_collate([items[index] for index in range(int(self.sweep.train.batch_size))])
-        return self.reference.on_device(batch)
+        size = int(self.sweep.train.batch_size)
+        batch = default_collate([items[index] for index in range(size)])
+        return self.reference.on_device({**batch, **replayed_sample(method, size)})
 
     def seconds(self, name: str, pairs: int) -> Iterator[Mapping[str, float]]:
         """What a step takes: `full` fine-tuning's, the method's own `step`, and that with what is fixed `known`."""

@@ -74,11 +74,11 @@ def run(layout: str, model: str, scratch: Path) -> dict[str, Any]:
     enlarge(scratch / layout)
     sweep = {
         "name": layout,
-        "data": data,
+        "data": data | {"rehearsal": {"source": str(scratch / layout)}},
         "model": {"name": model},
         # Two seeds, which Model Stock takes.
         "train": {"epochs": 1, "batch_size": 2, "alphas": 3, "seeds": [0, 1]},
-        "methods": {name: {"trials": 1} for name in listed("all", seeds=2)},
+        "methods": {name: {"trials": 1} for name in listed("all", seeds=2, replaying=True)},
         "storage": str(scratch / "results"),
         "tracking": None,
     }

@@ -33,9 +33,11 @@ def sweep_of(
     train = {"batch_size": batch, "epochs": 1, "warmup_steps": 0, "precision": "bf16" if gpu else "fp32"}
     content = {"name": "speed", "train": train, "methods": methods if isinstance(methods, str) else list(methods)}
     if model in SHIPPED:
-        drawn = {"data": {"train_images": batch * steps}, "model": {"name": model}}
+        data = {"train_images": batch * steps, "rehearsal": {"source": "pretraining"}}
+        drawn = {"data": data, "model": {"name": model}}
         return check_sweep(content | drawn, "benchmark")
-    data = {"layout": "domains", "root": str(jpegs(scratch / "images", batch * steps)), "id": "a"}
+    root = str(jpegs(scratch / "images", batch * steps))
+    data = {"layout": "domains", "root": root, "id": "a", "rehearsal": {"source": root}}
     return check_sweep(
         content | {"data": data, "model": {"name": random_weights(model, scratch / "model")}}, "benchmark"
     )

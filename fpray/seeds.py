@@ -34,6 +34,11 @@ def draw_seed(seed: int, epoch: int, index: int) -> int:
     return crc32(f"{seed}/{epoch}/{index}".encode())
 
 
+def replay_seed(seed: int) -> int:
+    """The seed of what a trial replays, its order and augmentation: another than that of its own images."""
+    return crc32(f"{seed}/replayed".encode())
+
+
 def suggestion_seed(seed: int, study: str, number: int) -> int:
     """The seed of a study's suggestion of trial `number`.
 

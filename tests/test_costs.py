@@ -17,7 +17,8 @@ from fpray.training import Runtime
 @pytest.fixture(scope="module")
 def bench() -> Bench:
     train = {"batch_size": 16, "warmup_steps": 0}
-    sweep = check_sweep({"name": "costs", "methods": "all", "train": train}, "test")
+    data = {"rehearsal": {"source": "pretraining"}}
+    sweep = check_sweep({"name": "costs", "data": data, "methods": "all", "train": train}, "test")
     return Bench(small_reference(), sweep, Runtime(torch.device("cpu")))
 
 
@@ -35,7 +36,7 @@ def test_a_ratio_is_of_the_pairs() -> None:
 
 def test_every_method_that_trains_and_asks_for_nothing_can_take_its_pairs(bench: Bench) -> None:
     names = [name for name in bench.sweep.methods if issubclass(METHODS[name], TrainedMethod)]
-    assert {"full", "kd", "linear_probe", "lora", "lp_ft"} <= set(names)
+    assert {"full", "kd", "linear_probe", "lora", "lp_ft", "rehearsal"} <= set(names)
     for name in names:
         own = list(bench.seconds(name, pairs=2))
         assert len(own) == 2 and all(min(pair.values()) > 0 for pair in own), name

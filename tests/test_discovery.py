@@ -49,6 +49,7 @@ TRAINED = [
     "lipsum_ft",
     "lora",
     "oft",
+    "rehearsal",
     "spd",
     "wma",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from fpray.seeds import draw_seed, epoch_seed, order_seed, suggestion_seed
+from fpray.seeds import draw_seed, epoch_seed, order_seed, replay_seed, suggestion_seed
 
 
 def test_the_numbers_are_those_of_the_first_version() -> None:
@@ -12,6 +12,7 @@ def test_the_numbers_are_those_of_the_first_version() -> None:
     assert epoch_seed(3, 2, 1) == 3_000_011 * 1009 + 1
     assert draw_seed(3, 2, 7) == 1438394047
     assert suggestion_seed(0, "full", 4) == 3475029838
+    assert replay_seed(3) == 3622995719
 
 
 def test_no_two_epochs_or_workers_have_the_same_number() -> None:

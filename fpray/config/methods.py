@@ -199,15 +199,22 @@ def asks(method: type[Method[Any]]) -> bool:
     return any(field.is_required() for field in settings_of(method).model_fields.values())
 
 
-def listed(written: Any, seeds: int) -> Any:
+def listed(written: Any, *, seeds: int, replaying: bool) -> Any:
     """The names that a word stands for; anything else as it is.
 
     Args:
         seeds: the number of `train.seeds`: `all` is without what takes pairs of them where there is one.
+        replaying: whether the data has images to replay; where it has none, `all` is without what needs them.
     """
     if written == "all":
-        return [name for name, own in METHODS.items() if not asks(own) and (own.takes != "pair" or seeds > 1)]
+        return [name for name, own in METHODS.items() if not asks(own) and _is_served(own, seeds, replaying)]
     return list(LISTS[written]) if isinstance(written, str) and written in LISTS else written
+
+
+def _is_served(method: type[Method[Any]], seeds: int, replaying: bool) -> bool:
+    """Whether there is what a method needs with its usual search dimensions."""
+    needs_images = method.replays(settings_of(method).model_validate({}).space()) is not None
+    return (seeds > 1 or method.takes != "pair") and (replaying or not needs_images)
 
 
 @cache

@@ -169,7 +169,8 @@ class Sweep(Section):
     methods: Methods = Field(default_factory=dict, validate_default=True)
     """The methods to compare, with their trials and what is searched: a mapping, a list of names, or a word for a list.
     `paper`, the default, has those that the paper compares and the linear probe; `fast` has full fine-tuning and what
-    is made of it for nothing; `all` has every method that can do without settings."""
+    is made of it for nothing; `all` has every method that can do without settings, and with `data.rehearsal` those that
+    replay."""
     report: Reporting = Reporting()
     """What the report shows of each method."""
     resources: Resources = Resources()
@@ -208,8 +209,9 @@ class Sweep(Section):
     @classmethod
     def _read_methods(cls, written: Any, info: ValidationInfo) -> Any:
         """Name the methods of a word; fill in the common learning rate; search grids by grid."""
-        train = info.data.get("train")
-        written = listed(written or "paper", len(train.seeds) if train is not None else 1)
+        train, data = info.data.get("train"), info.data.get("data")
+        seeds, replaying = len(train.seeds) if train else 1, bool(data and data.rehearsal)
+        written = listed(written or "paper", seeds=seeds, replaying=replaying)
         if isinstance(written, list | tuple) and all(isinstance(name, str) for name in written):
             written = dict.fromkeys(written)
         if not isinstance(written, Mapping):
@@ -264,12 +266,11 @@ class Sweep(Section):
         return {method}.union(*(self._beneath(source, above | {method}) for source in sources))
 
     @model_validator(mode="after")
-    def _batches_can_be_shared(self) -> Sweep:
+    def _batches_can_be_made(self) -> Sweep:
         for name, settings in self.methods.items():
             try:
                 resources = self.resources_of(name)
             except ValidationError as error:
                 raise ValueError(f"methods.{name}.resources: {error.errors()[0]['ctx']['error']}") from None
-            own = settings.resources is not None and "gpus" in settings.resources.model_fields_set
-            require_batches(name, self.train, resources, f"methods.{name}.resources" if own else "resources")
+            require_batches(name, settings, self.train, self.data, resources)
         return self

@@ -8,16 +8,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from PIL.Image import Image
+from pydantic import Field
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from fpray.data.paths import Roots
+from fpray.data.paths import PRETRAINING, Roots, Source
 from fpray.section import Section, Seeds
 
-Role = Literal["id", "ood", "retention"]
+Role = Literal["id", "ood", "retention", "rehearsal"]
 Part = Literal["train", "val", "test"]
 
 
@@ -35,7 +37,8 @@ class Split:
 
     @property
     def name(self) -> str:
-        """The split's key in records and metrics: `id/val`, `ood/sketch/test`, `retention/food/test`."""
+        """The split's key in records and metrics: `id/val`, `ood/sketch/test`, `retention/food/test`,
+        `rehearsal/cc3m/train`."""
         return f"id/{self.part}" if self.role == "id" else f"{self.role}/{self.domain}/{self.part}"
 
 
@@ -51,6 +54,8 @@ class LabelledImages(ABC):
     """
 
     labels: Sequence[int]
+    captions: Sequence[str] | None = None
+    """What is said of each image; None where nothing is."""
     stage: int = 1
     """The version of a dataset that fpray itself makes, raised where its trials can't be compared with those before."""
     unreadable: Tensor | None = None
@@ -112,6 +117,27 @@ class LabelledImages(ABC):
         """Get images ready that will be asked for next, where many at once are faster than one after another."""
 
 
+class RehearsalOptions(Section):
+    """Images of anything, which methods that replay take beside the training images."""
+
+    source: Source
+    """A folder of images, with those in folders below it; a table of images and captions as open_clip's training
+    reads them, `.csv` or `.tsv`, with the columns `filepath` (relative to the table's folder) and `title`; or, for
+    `drawnet`, `pretraining`: what its models were pre-trained on, with captions."""
+    batch_size: int | None = Field(None, ge=1)
+    """Images of it in a step, over all workers of the trial; null for as many as training images."""
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the source is a table of images and captions."""
+        return Path(self.source).suffix.lower() in (".csv", ".tsv")
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether something is said of each image."""
+        return self.is_table or self.source == PRETRAINING
+
+
 class DataOptions(Section):
     """The `data` section of a sweep file; each layout adds its own keys."""
 
@@ -123,6 +149,8 @@ class DataOptions(Section):
     retention: Roots | None = None
     """Folders of other classes, each `folder/CLASS/IMAGE`, on which a trial's end tells what is left of zero-shot
     accuracy: the tuned image tower with a head of these classes' prompts."""
+    rehearsal: RehearsalOptions | None = None
+    """Images that a method replays while it fine-tunes, which need no labels; null for none, and then no method can."""
 
     @property
     def seed(self) -> int:
@@ -181,6 +209,10 @@ class Dataset(ABC):
         A group's logit is the largest of its classes' (WiSE-FT's rule for ObjectNet); classes in no group don't
         take part (ImageNet-A and -R: 200 groups of one).
         """
+        return None
+
+    def pretraining(self) -> LabelledImages | None:
+        """The images that the model was pre-trained on, with captions, all of label 0; None if they aren't at hand."""
         return None
 
     def remarks(self) -> list[str]:

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from fpray.console import first_of, print_line, with_progress
 from fpray.data.base import Dataset, LabelledImages, Size, Split
-from fpray.data.retention import retained
+from fpray.data.beside import with_those_beside
 from fpray.errors import UserError
 
 QUICK = 100
@@ -172,7 +172,7 @@ def quick_check(dataset: Dataset, trial_workers: int) -> list[str]:
         UserError: if the sweep can't run: a file is missing or wrong, more than 1 % of a split or all images tried
             are broken, or a trial has more workers than a split has images.
     """
-    every = [dataset, *retained(dataset)]
+    every = with_those_beside(dataset)
     reports = [check_split(own, split, QUICK) for own in every for split in own.splits()]
     for problem in problems(reports, trial_workers):
         raise UserError(problem)
@@ -194,7 +194,7 @@ def show_check(dataset: Dataset, most: int | None, workers: int, console: Consol
     Raises:
         UserError: as for `check_split`.
     """
-    every = [dataset, *retained(dataset)]
+    every = with_those_beside(dataset)
     splits = [(own, split) for own in every for split in own.splits()]
     print_line(f"classes ({len(dataset.classes):,}): {first_of(dataset.classes, 8)}", console)
     print_line(f"templates ({len(dataset.templates):,}), the first: {dataset.templates[0]}", console)
@@ -219,14 +219,16 @@ def show_split(report: SplitReport, width: int, console: Console) -> None:
     """
     present = [(count, label) for label, count in zip(report.labels, report.counts, strict=True) if count]
     (fewest, smallest), (most, largest) = min(present), max(present)
-    labels = f"{len(present):,} of {len(report.labels):,} {report.kind}"
+    labels = f", {len(present):,} of {len(report.labels):,} {report.kind}"
     labels += f" ({report.groups_of})" if report.groups_of is not None else ""
+    each = f", {fewest:,} ({smallest}) to {most:,} ({largest}) each"
+    if len(report.labels) == 1:  # as of images that are replayed
+        labels = each = ""
     decoded = f"{report.decoded:,} of {report.tried:,} tried decoded"
     if report.sizes is not None:
         low, middle, high = (f"{wide}x{tall}" for wide, tall in report.sizes)
         decoded += f", {low} to {high} pixels, median {middle}"
-    each = f"{fewest:,} ({smallest}) to {most:,} ({largest}) each"
-    print_line(f"{report.split.name:<{width}}  {report.images:>9,} images, {labels}, {each}; {decoded}", console)
+    print_line(f"{report.split.name:<{width}}  {report.images:>9,} images{labels}{each}; {decoded}", console)
     for line in [*missing_lines(report), *broken_lines(report)]:
         print_line(f"  {line}", console, "yellow")
 

@@ -8,17 +8,17 @@ from hashlib import blake2b
 from pydantic import BaseModel, ConfigDict, Field
 
 from fpray.data.base import DataOptions, Dataset, LabelledImages
+from fpray.data.beside import with_those_beside
 from fpray.data.crops import PIXELS
 from fpray.data.layouts import open_dataset
-from fpray.data.retention import retained
 
 OF_SEED = " of seed "
 """Between a split's name and its draw's seed."""
 
 
 class Fingerprint(BaseModel):
-    """The number of a split's images, and digests of their names, their sizes in bytes and their labels, in order; and
-    the version of the pixels that they give."""
+    """The number of a split's images, and digests of their names, their sizes in bytes, their labels and their captions
+    (empty where they have none), in order; and the version of the pixels that they give."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,19 +26,19 @@ class Fingerprint(BaseModel):
     names: str
     sizes: str
     labels: str
+    captions: str = ""
     pixels: int = 1
     stage: int = 1
     """See `LabelledImages.stage`."""
 
 
 def fingerprints(dataset: Dataset) -> dict[str, Fingerprint]:
-    """The fingerprint of each split, those of retention too, by its name.
+    """The fingerprint of each split, those of the sets beside it too, by its name.
 
     Raises:
         UserError: if something of the dataset is missing or wrong.
     """
-    every = [dataset, *retained(dataset)]
-    return {split.name: _fingerprint(own.images(split)) for own in every for split in own.splits()}
+    return {split.name: _fingerprint(own.images(split)) for own in with_those_beside(dataset) for split in own.splits()}
 
 
 def fingerprints_of_draws(options: DataOptions) -> dict[str, Fingerprint]:
@@ -74,7 +74,8 @@ def _difference(before: Fingerprint, now: Fingerprint) -> list[str]:
     if before.names != now.names:
         return ["has as many images, under other names"]
     sizes = ["has files of other sizes under the same names"] if before.sizes != now.sizes else []
-    return sizes + (["has other labels"] if before.labels != now.labels else [])
+    labels = ["has other labels"] if before.labels != now.labels else []
+    return sizes + labels + (["has other captions"] if before.captions != now.captions else [])
 
 
 def _fingerprint(images: LabelledImages) -> Fingerprint:
@@ -83,6 +84,7 @@ def _fingerprint(images: LabelledImages) -> Fingerprint:
         names=_digest(images.name_of(index) for index in range(len(images))),
         sizes=_digest(map(str, images.sizes())),
         labels=_digest(str(int(label)) for label in images.labels),
+        captions="" if images.captions is None else _digest(images.captions),
         pixels=PIXELS,
         stage=images.stage,
     )

@@ -155,6 +155,25 @@ def image_files(root: Path, folder: str, key: str, remedy: str) -> tuple[list[st
     return sorted(images), sorted(others)
 
 
+def images_below(root: Path, key: str) -> list[str]:
+    """The sorted paths, relative to the root and with `/`, of the images in it and in all folders below it.
+
+    Raises:
+        UserError: as for `subfolders`.
+    """
+    images, seen, folders = list[str](), set[tuple[int, int]](), [""]
+    while folders:
+        folder = folders.pop()
+        for entry in _entries(root / folder, key):
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if _is_image(entry):
+                images.append(path)
+            elif entry.is_dir() and (place := (entry.stat().st_dev, entry.stat().st_ino)) not in seen:
+                seen.add(place)  # a link may lead back
+                folders.append(path)
+    return sorted(images)
+
+
 def _is_image(entry: os.DirEntry[str]) -> bool:
     return entry.name.lower().endswith(SUFFIXES) and entry.is_file()  # not a pipe, which would be waited for
 

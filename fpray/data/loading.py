@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -23,6 +24,8 @@ Place: TypeAlias = tuple[int, int]
 """The number of a split among several, and the index of one of its images."""
 Batch: TypeAlias = Mapping[str, Tensor]
 """Tensors by name, each with the batch's images along its first dimension: `images`, `labels`, and more."""
+REPLAYED = "replayed"
+"""The start of the names of what is replayed beside a batch's images."""
 EVALUATED_AT_ONCE = {"cpu": 128, "cuda": 256}
 """The images of a batch for evaluation, by the kind of device: the fewest with which it is at its fastest."""
 
@@ -178,6 +181,32 @@ class EpochBatches(Sampler[list[Draw]]):
             for start in range(0, self.steps * self.batch_size, self.batch_size):
                 share = order[start : start + self.batch_size][self.rank :: self.world_size]
                 yield [(epoch, index) for index in share]
+
+
+class Rounds(Sampler[list[Draw]]):
+    """One worker's share of some global batches of images that are gone round as often as it takes.
+
+    The batches of all rounds are numbered: `numbers` are a training's, however long its own epochs are, so a training
+    that is gone on with meets those that it would have met. For the rest see `EpochBatches`; a round is its epoch.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int, rank: int, world_size: int, numbers: range) -> None:
+        self.numbers = numbers
+        self._of = partial(EpochBatches, size, batch_size, seed, rank, world_size)
+        self.steps = self._of(range(0)).steps
+        """The batches of a round."""
+
+    @property
+    def rounds(self) -> int:
+        """The number of rounds from the first batch of all to the last of these."""
+        return -(-self.numbers.stop // self.steps)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        first, before = divmod(self.numbers.start, self.steps)
+        return islice(self._of(range(first, self.rounds)), before, before + len(self))
 
 
 def loader(images: TorchDataset[Any], workers: int, device: torch.device, **batches: Any) -> DataLoader[Any]:

@@ -37,6 +37,10 @@ Folder = Annotated[str, Field(min_length=1), AfterValidator(_home_expanded)]
 """A folder's path, with a `~` at its start expanded to the home folder."""
 Root = Annotated[Folder, AfterValidator(_absolute)]
 """The path of the dataset's folder, made absolute: workers may run in another folder than the command."""
+PRETRAINING = "pretraining"
+"""Stands for the images that the model was pre-trained on, where the layout has them."""
+Source = Annotated[Folder, AfterValidator(lambda path: path if path == PRETRAINING else _absolute(path))]
+"""A path, made absolute as a `Root`, or the word `pretraining`."""
 Roots = Annotated[
     tuple[Root, ...],
     BeforeValidator(_listed),

@@ -12,7 +12,7 @@ from pathlib import Path
 from upath import UPath
 
 from fpray.config import PackedSettings, TrialSettings
-from fpray.data import open_dataset, retained
+from fpray.data import open_dataset, with_those_beside
 from fpray.errors import UserError, message_of
 from fpray.methods import METHODS
 from fpray.model import LoadedClip, Model, open_model
@@ -69,7 +69,7 @@ def _problems(expected: Expected, node: str) -> Iterator[str]:
     try:
         settings = expected.settings.unpacked()
         dataset = open_dataset(settings.data)
-        for each in (dataset, *retained(dataset)):
+        for each in with_those_beside(dataset):
             each.splits()
         loaded = [open_model(model.name, model.pretrained) for model in expected.models]
         for own in loaded:
@@ -80,7 +80,8 @@ def _problems(expected: Expected, node: str) -> Iterator[str]:
         return
     if settings.resources.gpus:
         yield from _gpu()
-    yield from _shared_memory(settings, loaded)
+    replaying = any(METHODS[name].replays(space) for name, space in expected.spaces.items())
+    yield from _shared_memory(settings, loaded, replaying=replaying)
 
 
 def _storage(folder: UPath, node: str) -> Iterator[str]:
@@ -115,12 +116,14 @@ def _gpu() -> Iterator[str]:
         yield f"can't use its GPU: {message_of(error)}; mend its driver, or install a PyTorch that fits it"
 
 
-def _shared_memory(settings: TrialSettings, models: Sequence[LoadedClip]) -> Iterator[str]:
+def _shared_memory(settings: TrialSettings, models: Sequence[LoadedClip], *, replaying: bool) -> Iterator[str]:
     """Whether /dev/shm holds the batches that loader processes have ready: PyTorch keeps two of each."""
     resources, batch_size = settings.resources, settings.train.batch_size
     if not resources.loaders or batch_size == "auto" or not SHARED_MEMORY.exists():
         return
     pixels = max(height * width for height, width in (model.image_size for model in models))
+    if replaying and settings.data.rehearsal is not None:
+        batch_size += settings.data.rehearsal.batch_size or batch_size
     needed = 2 * resources.loaders * (batch_size // resources.workers) * 3 * pixels * 4
     free = shutil.disk_usage(SHARED_MEMORY).free
     if free < needed:

@@ -39,7 +39,8 @@ LISTS: dict[str, tuple[str, ...]] = {
     "fast": ("zero_shot", "linear_probe", "full", "wise_ft", "lines", "block_wise_ft", "uniform_soup", "greedy_soup"),
 }
 """Words for lists of methods; `fast` is full fine-tuning with what is made of it for nothing. `all` is every method
-that asks for nothing; `model_stock`, where there are two `train.seeds`."""
+that asks for nothing; `model_stock`, where there are two `train.seeds`, and `rehearsal`, where there is something to
+replay."""
 
 __all__ = [
     "LISTS",

@@ -152,6 +152,12 @@ class Method(nn.Module, ABC, Generic[P]):
             UserError: if it can't; by default it always can.
         """
 
+    @classmethod
+    def replays(cls, space: Space) -> Literal["images", "pairs"] | None:
+        """What of `data.rehearsal` its training takes with these search dimensions, which must be there before any
+        trial: images, or pairs of images and captions; by default nothing."""
+        return None
+
     def take_sources(self, weights: Sequence[Mapping[str, Tensor]]) -> None:
         """Receive the weights of the trials that it builds on (see `fpray.model.weights_of`), in the trial's order.
 
@@ -212,6 +218,11 @@ class TrainedMethod(Method[T]):
         ):
             yield replace(group, weights=[weight for weight in group.weights if weight.requires_grad])
 
+    @classmethod
+    def compares(cls, space: Space) -> bool:
+        """Whether it compares images with these search dimensions, see `compares_images`."""
+        return cls.compares_images
+
     def begin(self, course: Course) -> None:
         """Learn, before the first step, what training lies ahead."""
 
@@ -226,6 +237,14 @@ class TrainedMethod(Method[T]):
         in floating point is mixed as the images are.
         """
         return self.reference.augmented(split)
+
+    def replayed_data(self) -> Items | None:
+        """The items of which each step gets a batch beside the training images, in an order of their own and as often
+        as it takes: those of `Reference.replayed` or `replayed_pairs`; by default none.
+
+        `forward` gets both, in batches of different sizes. The keys of these start with `replayed`: no mixup is done.
+        """
+        return None
 
     def fixed(self, batch: Batch) -> Tensor | None:
         """What the losses need of each image that neither training nor a hyperparameter changes, [batch, ...], such as
@@ -253,7 +272,8 @@ class TrainedMethod(Method[T]):
 
         Args:
             batch: what `training_data` gives, stacked: `images`, [batch, 3, height, width], and `labels`, [batch]; with
-                mixup or label smoothing these are probabilities, [batch, classes]. Cross-entropy takes both.
+                mixup or label smoothing these are probabilities, [batch, classes]. Cross-entropy takes both. And a
+                batch of `replayed_data`, such as `replayed`, [replayed, 3, height, width].
         """
         return {"cross_entropy": nn.functional.cross_entropy(self.classifier(batch["images"]), batch["labels"])}
 

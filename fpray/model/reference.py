@@ -12,11 +12,28 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from fpray.data import Batch, Dataset, Items, Split, Transformed, in_order, retained, to_device
+from fpray.data import (
+    Batch,
+    Dataset,
+    Items,
+    Rehearsed,
+    Replayed,
+    ReplayedPairs,
+    Split,
+    Transformed,
+    in_order,
+    rehearsed,
+    retained,
+    to_device,
+)
+from fpray.errors import UserError
 from fpray.model.augment import OPEN_CLIPS, PixelAugment
 from fpray.model.classifier import Classifier, head_of, zero_shot_rows
 from fpray.model.clip import LoadedClip, load_clip, memory_of
 from fpray.model.known import computed_by, known_or_computed
+
+PICTURES = ("images", "replayed")
+"""The values of a batch that are pictures."""
 
 
 @dataclass
@@ -47,12 +64,37 @@ class Reference:
         """The pixels of the split's images, cropped for training, with labels."""
         return Transformed(self.dataset.images(split), self.loaded.augment.crop)
 
+    @cached_property
+    def rehearsed(self) -> Rehearsed:
+        """The images that a method may replay.
+
+        Raises:
+            UserError: if the data's options name none.
+        """
+        if (found := rehearsed(self.dataset)) is None:
+            raise UserError("data.rehearsal: there is nothing to replay; give it a source")
+        return found
+
+    def replayed(self) -> Items:
+        """The pixels of the images to replay, `replayed`, cropped as for training."""
+        return Replayed(self.rehearsed.all_images, self.loaded.augment.crop)
+
+    def replayed_pairs(self) -> Items:
+        """The same with the tokens of their captions, `replayed_captions`.
+
+        Raises:
+            UserError: if the images have none.
+        """
+        images = self.rehearsed.all_images
+        if images.captions is None:
+            raise UserError("data.rehearsal.source: nothing is said of these images; give a .csv or .tsv of captions")
+        return ReplayedPairs(images, images.captions, self.loaded.augment.crop, self.loaded.tokenizer)
+
     def on_device(self, batch: Batch) -> Batch:
-        """A batch on the device, with its `images`, where they are pixels still, as the image tower takes them."""
+        """A batch on the device, its pictures, where they are pixels still, as the image tower takes them."""
         moved = to_device(batch, self.device)
-        if "images" not in moved or moved["images"].dtype != torch.uint8:
-            return moved
-        return {**moved, "images": self.loaded.preprocess.normalised(moved["images"])}
+        pixels = [name for name in PICTURES if name in moved and moved[name].dtype == torch.uint8]
+        return {**moved, **{name: self.loaded.preprocess.normalised(moved[name]) for name in pixels}}
 
     def in_order(self, indices: Mapping[Split, Sequence[int]], batch_size: int | None = None) -> DataLoader[Batch]:
         """Batches of the pixels of some images of one split after another, cropped as open_clip does for evaluation.

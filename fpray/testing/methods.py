@@ -22,6 +22,7 @@ from fpray.testing.registering import registered
 from fpray.testing.small import TINY, small_reference
 from fpray.training import Runtime, ValidationBench, train
 
+REPLAYED = {"source": "pretraining"}
 SETTINGS = Train(epochs=4, batch_size=16, warmup_steps=0)
 
 
@@ -46,7 +47,7 @@ class MethodConformance:
         """The hyperparameters tried: of each default search dimension the last, so usually the largest, value."""
         with registered(self.method):
             written = {"methods": [self.method.name, *(self.method.builds_on or ())], "train": {"seeds": [0, 1]}}
-            sweep = Sweep.model_validate({"name": "any"} | written)
+            sweep = Sweep.model_validate({"name": "any", "data": {"rehearsal": REPLAYED}} | written)
         space = sweep.methods[self.method.name].space()
         return {name: dimension.extremes()[-1] for name, dimension in space.items()}
 
@@ -217,7 +218,8 @@ TESTS_OF_TRAINING = (
 
 
 def first_batch(method: TrainedMethod[Any]) -> Batch:
-    """The first 12 items of the method's training data, as its losses take them."""
-    data = method.training_data(method.reference.dataset.splits()[0])
+    """The first 12 items of the method's training data, and of what it replays, as its losses take them."""
+    own, replayed = method.training_data(method.reference.dataset.splits()[0]), method.replayed_data()
     torch.manual_seed(0)
-    return method.reference.on_device(default_collate([data[index] for index in range(12)]))
+    items = [{**own[index], **(replayed[index] if replayed else {})} for index in range(12)]
+    return method.reference.on_device(default_collate(items))

@@ -18,7 +18,7 @@ from open_clip.model import CLIP
 from PIL import Image
 from safetensors.torch import save_file
 
-from fpray.data import DataOptions, Dataset, LabelledImages, Split
+from fpray.data import DataOptions, Dataset, LabelledImages, RehearsalOptions, Split
 from fpray.model import Reference, load_reference
 
 TINY: dict[str, Any] = {
@@ -58,7 +58,7 @@ class Squares(Dataset):
     name = "squares"
 
     def __init__(self) -> None:
-        super().__init__(DataOptions(layout="squares"))
+        super().__init__(DataOptions(layout="squares", rehearsal=RehearsalOptions(source="pretraining")))
         self.drawn = {split: self._draw(split, size) for split, size in SIZES.items()}
 
     @property
@@ -74,6 +74,14 @@ class Squares(Dataset):
 
     def images(self, split: Split) -> SquareImages:
         return self.drawn[split]
+
+    def pretraining(self) -> SquareImages:
+        """Dark and washed out squares, which the ID domain has none of, with captions."""
+        parts = [self._draw(Split("rehearsal", domain, "train"), 15) for domain in ("dark", "washed")]
+        labels = [label for part in parts for label in part.labels]
+        images = SquareImages(np.concatenate([part.pixels for part in parts]), [0] * len(labels))
+        images.captions = [f"a photo of a {self.classes[label]}." for label in labels]
+        return images
 
     def _draw(self, split: Split, size: int) -> SquareImages:
         rng = np.random.default_rng(crc32(split.name.encode()))

@@ -16,6 +16,7 @@ from fpray.methods import METHODS, TrainedMethod
 from fpray.model import Model, Reference
 from fpray.space import Params, Space, Value
 from fpray.training.memory import is_out_of_memory
+from fpray.training.replay import replayed_sample
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
 from fpray.training.trial import reference_of
@@ -90,7 +91,7 @@ def take_steps(method: TrainedMethod[Any], train: Train, size: int) -> None:
         return
     reference = method.reference
     item = Draws(method.training_data(reference.dataset.splits()[0]), seed=0)[0, 0]
-    batch = default_collate([item] * size)
+    batch = {**default_collate([item] * size), **replayed_sample(method, size)}
     stepper = Stepper(method.train(), train, Runtime(reference.device), steps=2)
     for _ in range(2):
         stepper.step(batch, lr_factor=1.0)

@@ -20,6 +20,7 @@ from fpray.seeds import epoch_seed
 from fpray.training.checkpoint import Checkpoint
 from fpray.training.evaluate import Evaluator, Predictions
 from fpray.training.fixed import fixed_for
+from fpray.training.replay import with_replayed
 from fpray.training.runtime import Runtime
 from fpray.training.step import Stepper
 
@@ -70,7 +71,8 @@ def train(
     trained = Trained(() if checkpoint is None else checkpoint.history)
     epochs = range(len(trained.history), settings.epochs)
     draws, batches = _draws(method, settings, seed, splits, runtime, epochs)
-    stream = iter(loader(draws, method.reference.loader_workers, runtime.device, batch_sampler=batches))
+    own = iter(loader(draws, method.reference.loader_workers, runtime.device, batch_sampler=batches))
+    stream = with_replayed(own, method, seed, runtime, batches, settings.epochs)
     validation = Evaluator(method.reference, [s for s in splits if s.part == "val"], runtime, settings.autocast)
     fixed = fixed_for(method, draws, settings, runtime)
     stepper = Stepper(method, settings, runtime, settings.epochs * batches.steps, fixed)

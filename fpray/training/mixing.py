@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Beta
 
 from fpray.config import Augment
-from fpray.data import Batch
+from fpray.data import REPLAYED, Batch
 
 
 def mixed(batch: Batch, augment: Augment, classes: int) -> Batch:
@@ -19,8 +19,8 @@ def mixed(batch: Batch, augment: Augment, classes: int) -> Batch:
 
     Mixup (arXiv 1710.09412; one share for all images, as in the authors' code): x <- share * x + (1 - share) * x', x'
     the images in another order, share from Beta(alpha, alpha). So it is for every value in floating point, the labels'
-    probabilities among them. Share and order are torch's random numbers on the CPU, which the loop seeds by trial,
-    epoch and worker.
+    probabilities among them, but for what is replayed beside the images. Share and order are torch's random numbers on
+    the CPU, which the loop seeds by trial, epoch and worker.
     """
     if not augment.mixup and not augment.label_smoothing:
         return batch
@@ -33,7 +33,7 @@ def mixed(batch: Batch, augment: Augment, classes: int) -> Batch:
     def with_others(value: Tensor) -> Tensor:
         return value[order].lerp(value, share) if value.is_floating_point() else value
 
-    return {name: with_others(value) for name, value in soft.items()}
+    return {name: value if name.startswith(REPLAYED) else with_others(value) for name, value in soft.items()}
 
 
 def probabilities(labels: Tensor, smoothing: float, classes: int) -> Tensor:

@@ -16,8 +16,9 @@ from fpray.methods import METHODS, TrainedMethod
 from fpray.model import Model
 from fpray.space import Space
 from fpray.training.batchsize import costliest
+from fpray.training.replay import replayed_sample
 from fpray.training.runtime import Runtime
-from fpray.training.step import Stepper
+from fpray.training.step import Stepper, size_of
 from fpray.training.trial import reference_of
 
 STEPS = 3
@@ -46,7 +47,10 @@ def measured_speed(method: TrainedMethod[Any], train: Train, loaders: int) -> Sp
     began = time.monotonic()
     items = [draws[0, index] for index in range(size)]
     loading = (time.monotonic() - began) / size
-    batch, stepper = default_collate(items), Stepper(method.train(), train, Runtime(reference.device), STEPS)
+    replayed = replayed_sample(method, size)
+    loading *= 1 + (size_of(replayed) / size if replayed else 0)
+    batch = {**default_collate(items), **replayed}
+    stepper = Stepper(method.train(), train, Runtime(reference.device), STEPS)
     # A method's own data may be no images.
     images = next(iter(reference.in_order({reference.dataset.splits()[0]: range(size)})))
 

@@ -87,10 +87,15 @@ def _require_losses(losses: object, method: str) -> None:
 
 def cut(batch: Batch, parts: int) -> Iterator[Batch]:
     """The batch in so many parts, as equal as can be, or fewer of a small one: each value along its first dimension."""
-    for values in zip(*(value.chunk(parts) for value in batch.values()), strict=True):
+    sizes = [len(value) for value in batch.values()]
+    if len(set(sizes)) == 1:
+        pieces = [value.chunk(parts) for value in batch.values()]
+    else:  # what is replayed has a size of its own, and needs as many parts
+        pieces = [value.tensor_split(min(parts, *sizes)) for value in batch.values()]
+    for values in zip(*pieces, strict=True):
         yield dict(zip(batch, values, strict=True))
 
 
 def size_of(batch: Batch) -> int:
-    """The number of images in a batch."""
+    """The number of images in a batch, without those that are replayed."""
     return len(next(iter(batch.values())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fpray.config import Train, TrialSettings
-from fpray.data import DataOptions, open_dataset
+from fpray.data import DataOptions, Dataset, open_dataset
 from fpray.methods import METHODS, Method, TrainedMethod
 from fpray.model import (
     Classifier,
@@ -125,7 +125,7 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
     curve: tuple[CurvePoint, ...] = ()
     if isinstance(method, TrainedMethod) and settings.train.alphas:
         curve = curve_of(classifier, settings.train.alphas, predictions, reference, runtime, settings.train.autocast)
-    unreadable = _unreadable(reference, runtime)
+    unreadable = _unreadable(_data_of(method), runtime)
     if runtime.is_main:
         metadata = metadata_of(record.trial.model or Model(), reference.dataset.classes)
         store.write_weights(record.trial.id, weights_of(classifier), metadata)
@@ -231,10 +231,21 @@ def _retention(
     return found
 
 
-def _unreadable(reference: Reference, runtime: Runtime) -> dict[str, tuple[str, ...]]:
+def _data_of(method: Method[Any]) -> list[Dataset]:
+    """The data that a trial has seen."""
+    reference = method.reference
+    replays = isinstance(method, TrainedMethod) and method.replayed_data() is not None
+    return [
+        reference.dataset,
+        *(own.dataset for own in reference.retained),
+        *([reference.rehearsed] if replays else []),
+    ]
+
+
+def _unreadable(data: Iterable[Dataset], runtime: Runtime) -> dict[str, tuple[str, ...]]:
     """The names of the images that couldn't be decoded, by split."""
     found = {}
-    for dataset in (reference.dataset, *(own.dataset for own in reference.retained)):
+    for dataset in data:
         for split in dataset.splits():
             images = dataset.images(split)
             if images.unreadable is not None and (marks := runtime.any(images.unreadable)).any():

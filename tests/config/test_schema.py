@@ -60,9 +60,12 @@ def test_the_common_learning_rate_fills_in_where_a_method_has_none() -> None:
 def test_words_stand_for_lists_of_methods() -> None:
     assert set(sweep_of(methods="paper").methods) == set(LISTS["paper"])
     assert set(sweep_of(methods="fast").methods) == set(LISTS["fast"])
-    both = sweep_of(methods="all", train={"seeds": [0, 1]})
-    assert list(both.methods) == [name for name in METHODS if name != "given"]
-    assert list(sweep_of(methods="all").methods) == [name for name in both.methods if name != "model_stock"]
+    replaying, pairs = {"rehearsal": {"source": "pretraining"}}, {"seeds": [0, 1]}
+    every = sweep_of(methods="all", data=replaying, train=pairs)
+    assert list(every.methods) == [name for name in METHODS if name != "given"]
+    for sections, without in (({"data": replaying}, "model_stock"), ({"train": pairs}, "rehearsal")):
+        own = sweep_of(methods="all", **sections)
+        assert list(own.methods) == [name for name in every.methods if name != without]
     assert "or by one of the words all, paper, fast" in complaint(methods="papers")
 
 

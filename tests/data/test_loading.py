@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from fpray.data.encoded import ImageFiles
-from fpray.data.loading import Draws, EpochBatches, Transformed, in_order, loader
+from fpray.data.loading import Draws, EpochBatches, Rounds, Transformed, in_order, loader
 from fpray.errors import UserError
 from fpray.model.reference import Reference
 
@@ -64,6 +64,14 @@ def test_workers_share_out_each_global_batch(world_size: int) -> None:
 def test_workers_share_evenly_even_a_batch_larger_than_the_data() -> None:
     shares = [batches_of(0, batch_size=512, rank=rank, world_size=4) for rank in range(4)]
     assert [[len(batch) for batch in share] for share in shares] == [[12]] * 4  # 48 of 50 images
+
+
+def test_rounds_are_epochs_that_may_be_entered_anywhere() -> None:
+    whole = list(EpochBatches(50, 12, seed=3, rank=0, world_size=1, epochs=range(6)))  # 4 batches each
+    for numbers in (range(0, 24), range(0, 3), range(5, 18), range(23, 24)):
+        rounds = Rounds(50, 12, 3, 0, 1, numbers)
+        assert list(rounds) == whole[numbers.start : numbers.stop]
+        assert (len(rounds), rounds.steps, rounds.rounds) == (len(numbers), 4, -(-numbers.stop // 4))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

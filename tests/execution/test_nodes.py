@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import ray
 import torch
+from PIL import Image
 from upath import UPath
 
 from fpray.config import Sweep
@@ -92,6 +93,19 @@ def test_too_little_shared_memory_is_told(expected: Expected) -> None:
     (said,) = check_node(with_resources(expected, sweep), "me")
     # Two batches of each of three processes, of 32 x 32 pixels in three colours and fp32.
     assert f"3 loader processes need {2 * 3 * 2**30 * 3 * 32 * 32 * 4 / 1e9:.1f}" in said
+
+
+def test_what_is_replayed_must_be_there_and_takes_shared_memory(expected: Expected, tmp_path: Path) -> None:
+    data = {"train_images": 80, "rehearsal": {"source": str(tmp_path / "gone"), "batch_size": 2**29}}
+    sections = {"train": {"batch_size": 2**30}, "resources": {"loader_workers": 3}}
+    (said,) = check_node(with_resources(expected, sweep_of(data=data, **sections)), "me")
+    assert said.startswith("data.rehearsal.source: there is no such folder")
+    (tmp_path / "gone").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "gone" / "1.png")
+    sweep = sweep_of(data=data, methods=["full", "rehearsal"], **sections)
+    spaces = {"rehearsal": sweep.methods["rehearsal"].space()}
+    (said,) = check_node(dataclasses.replace(with_resources(expected, sweep), spaces=spaces), "me")
+    assert f"3 loader processes need {2 * 3 * (2**30 + 2**29) * 3 * 32 * 32 * 4 / 1e9:.1f}" in said
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="PyTorch can use a GPU here")

@@ -36,7 +36,8 @@ SETTINGS = Train(epochs=4, batch_size=20, warmup_steps=3, checkpoint_seconds=0)
 
 def build(name: str, reference: Reference, seed: int = 0, **overrides: Any) -> TrainedMethod:
     """A trained method with its defaults, and with dropout where it has some."""
-    settings = Sweep(name="any", methods=[name, *(METHODS[name].builds_on or ())]).methods[name]
+    methods = [name, *(METHODS[name].builds_on or ())]
+    settings = Sweep(name="any", data={"rehearsal": {"source": "pretraining"}}, methods=methods).methods[name]
     params = {key: dimension.extremes()[0] for key, dimension in settings.space().items()}
     params |= {"lr": 1e-3} | ({"dropout": 0.3} if "dropout" in params else {}) | overrides
     torch.manual_seed(seed)

@@ -126,3 +126,10 @@ def test_a_step_is_taken_on_what_was_mixed(settings: dict[str, Any], reference: 
     torch.manual_seed(5)
     (loss,) = stepper.step(batch, 0.5).values()
     torch.testing.assert_close(loss, expected, rtol=3e-2 if "precision" in settings else 1e-5, atol=0)
+
+
+def test_what_is_replayed_is_not_mixed() -> None:
+    replayed = torch.rand(3, 1, 1, IMAGES)
+    batch = {**told_apart(), "replayed": replayed}
+    found = mixed(batch, Augment(mixup=1.0, label_smoothing=0.1), CLASSES)
+    assert found["replayed"] is replayed and not torch.equal(found["images"], batch["images"])

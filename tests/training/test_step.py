@@ -18,6 +18,7 @@ from fpray.methods.kd import KD
 from fpray.methods.l2 import L2
 from fpray.methods.linear_probe import LinearProbe
 from fpray.methods.lora import LoRA
+from fpray.methods.rehearsal import Rehearsal
 from fpray.model.reference import Reference, load_reference
 from fpray.testing import first_batch
 from fpray.training.optimizer import make_optimizer
@@ -27,6 +28,7 @@ from fpray.training.step import Stepper, cut
 PARAMS: dict[type, dict[str, Any]] = {
     L2: {"strength": 0.1},
     KD: {"strength": 0.1, "form": "kl", "temperature": 2.0},
+    Rehearsal: {"strength": 0.5, "form": "unlabelled"},
     LoRA: {"rank": 4, "alpha": 8, "dropout": 0, "layers": "both"},
 }
 
@@ -88,6 +90,19 @@ def test_every_value_of_a_batch_is_cut_with_its_images(reference: Reference, bat
     ]
     whole, losses = step(Weighted, reference, more, alone)
     accumulated, same = step(Weighted, reference, more, alone, accumulate=4)
+    assert_same(accumulated, whole)
+    assert same == pytest.approx(losses, rel=1e-5)
+
+
+def test_what_is_replayed_is_cut_in_as_many_parts(reference: Reference, batch: Batch, alone: Runtime) -> None:
+    replayed = torch.randn(10, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    more = {**batch, "replayed": replayed}
+    sizes = [{name: len(value) for name, value in part.items()} for part in cut(more, 4)]
+    assert [size["images"] for size in sizes] == [5, 5, 4, 4] == [size["labels"] for size in sizes]
+    assert [size["replayed"] for size in sizes] == [3, 3, 2, 2]
+    assert len(list(cut({**batch, "replayed": replayed[:3]}, 4))) == 3
+    whole, losses = step(Rehearsal, reference, more, alone)
+    accumulated, same = step(Rehearsal, reference, more, alone, accumulate=2)
     assert_same(accumulated, whole)
     assert same == pytest.approx(losses, rel=1e-5)
 

@@ -101,6 +101,23 @@ def test_deterministic_algorithms_are_one_trials_own_choice(
         assert set(found) == {wanted}
 
 
+def test_a_replayed_image_that_cant_be_read_is_recorded_by_methods_that_replay(
+    tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    (tmp_path / "any").mkdir()
+    for n in range(120):
+        Image.new("RGB", (8, 8), (n, 0, 0)).save(tmp_path / "any" / f"{n:03d}.png")
+    (tmp_path / "any" / "007.png").write_text("not an image")
+    data = {"layout": "domains", "root": str(tree), "id": "photo", "templates": ["a {}."]}
+    data |= {"rehearsal": {"source": str(tmp_path / "any"), "batch_size": 24}}
+    sweep = sweep_of(tree, tiny_clip, data=data, train={"epochs": 3, "batch_size": 32})
+    params = {"lr": 1e-3, "strength": 1.0, "form": "unlabelled"}
+    replaying = run(full(id="rehearsal-000", method="rehearsal", params=params), sweep, tmp_path, alone)
+    assert replaying.unreadable["rehearsal/any/train"] == ("007.png",)
+    assert {loss for epoch in replaying.history for loss in epoch.losses} == {"cross_entropy", "rehearsal"}
+    assert "rehearsal/any/train" not in run(full(), sweep, tmp_path, alone).unreadable
+
+
 def test_retention_is_the_tuned_tower_with_the_other_classes_head(
     tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
 ) -> None:

@@ -12,9 +12,10 @@ from PIL import Image
 
 from fpray.data.base import Split
 from fpray.data.layouts.drawnet import DRAWNET_TEMPLATES, OOD_STYLES, DrawNet, DrawNetOptions, DrawnImages
-from fpray.drawnet import CLASSES, FAMILIES, STYLES, draw
+from fpray.drawnet import CLASSES, FAMILIES, STYLES, PairsRecipe, draw, draw_pairs
 from fpray.drawnet.colour import signature_hue
 from fpray.drawnet.images import balanced_labels
+from fpray.storage import cache_folder
 
 
 @pytest.fixture(autouse=True)
@@ -175,3 +176,15 @@ def test_the_sizes_of_all_splits_may_be_given() -> None:
 
 def test_a_seed_of_an_earlier_file_is_the_only_draw() -> None:
     assert DrawNetOptions.model_validate({"seed": 5}).seeds == (5,)
+
+
+def test_the_pretraining_images_are_the_shipped_models_own_and_cached() -> None:
+    drawn, pairs = DrawNet(DrawNetOptions(seeds=(3,))).pretraining(), draw_pairs(PairsRecipe())
+    cached = DrawNet(DrawNetOptions()).pretraining()
+    assert len(drawn) == 3000 + 3 * 1500
+    for images in (drawn, cached):
+        assert np.array_equal(images.pixels, pairs.pixels) and set(images.labels) == {0}
+        assert images.captions == [pairs.captions[number] for number in pairs.caption_of]
+    (file,) = cache_folder().glob("*.npz")
+    file.write_bytes(file.read_bytes()[:-100])
+    assert same(DrawNet(DrawNetOptions()).pretraining(), drawn)

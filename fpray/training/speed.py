@@ -50,7 +50,7 @@ def measured_speed(method: TrainedMethod[Any], train: Train, loaders: int) -> Sp
     replayed = replayed_sample(method, size)
     loading *= 1 + (size_of(replayed) / size if replayed else 0)
     batch = {**default_collate(items), **replayed}
-    stepper = Stepper(method.train(), train, Runtime(reference.device), STEPS)
+    stepper = Stepper(method.train(), train, Runtime(reference.device), 1 + STEPS)  # averages are of so many
     # A method's own data may be no images.
     images = next(iter(reference.in_order({reference.dataset.splits()[0]: range(size)})))
 

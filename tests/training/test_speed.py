@@ -10,11 +10,13 @@ from fpray.model import Reference
 from fpray.training import speed as module
 from fpray.training.speed import Speed, measured_speed, trial_seconds
 from tests.sweeps import sweep_of
+from tests.training.test_loop import TRAINED, build
 
 
-def test_every_trained_method_has_a_speed(reference: Reference) -> None:
-    found = measured_speed(METHODS["full"].make({"lr": 1e-4}, reference), Train(batch_size=8), loaders=0)
-    assert 0 < found.evaluation < found.training < 10
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_trained_method_has_a_speed(name: str, reference: Reference) -> None:
+    found = measured_speed(build(name, reference), Train(batch_size=8), loaders=0)
+    assert 0 < found.training < 10 and 0 < found.evaluation < 10
 
 
 @pytest.mark.parametrize(("loaders", "training"), [(0, 5.0), (1, 4.0), (8, 1.0)])

@@ -19,7 +19,7 @@ from fpray.data import Batch
 from fpray.methods import METHODS, TrainedMethod
 from fpray.model import weights_of
 from fpray.testing import first_batch, small_reference
-from fpray.training import Runtime
+from fpray.training import Runtime, ValidationBench
 from fpray.training.step import Stepper
 
 TRAINED = sorted(name for name, method in METHODS.items() if issubclass(method, TrainedMethod))
@@ -29,7 +29,8 @@ SETTINGS = Train(epochs=1, batch_size=12, warmup_steps=0, clip_grad_norm=None)
 def build(name: str) -> TrainedMethod[Any]:
     """A method away from the reference, whose penalty and teacher have something to say there."""
     reference = small_reference()
-    space = Sweep(name="any", methods=[name, *(METHODS[name].builds_on or ())]).methods[name].space()
+    methods, replayed = [name, *(METHODS[name].builds_on or ())], {"rehearsal": {"source": "pretraining"}}
+    space = Sweep(name="any", data=replayed, methods=methods).methods[name].space()
     params = {key: dimension.extremes()[-1] for key, dimension in space.items()}
     torch.manual_seed(0)
     method = METHODS[name].make(params | ({"dropout": 0.0} if "dropout" in params else {}), reference)
@@ -64,7 +65,16 @@ def worker(rank: int, folder: str) -> None:
     for name in TRAINED:
         found = gradients(name, partial(share_of, rank), Runtime(torch.device("cpu"), rank, 2))
         save_file(dict(found), f"{folder}/{name}-{rank}.safetensors")
+    found = answers(Runtime(torch.device("cpu"), rank, 2))
+    save_file(found, f"{folder}/bench-{rank}.safetensors")
     dist.destroy_process_group()
+
+
+def answers(runtime: Runtime) -> dict[str, Tensor]:
+    """What the bench says of the reference, and the images of its batches."""
+    bench = ValidationBench(small_reference(), runtime, None)
+    images = torch.stack([batch["images"] for batch in bench.batches(3, 4)])
+    return {"accuracy": torch.tensor(bench.accuracy(small_reference().classifier)), "images": images}
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +93,11 @@ def test_two_workers_have_the_gradients_of_one(name: str, shared: Path, alone: R
         assert own.keys() == whole.keys()
         for key, gradient in whole.items():
             torch.testing.assert_close(own[key], gradient, rtol=1e-3, atol=1e-3 * float(gradient.abs().max()), msg=key)
+
+
+def test_two_workers_get_the_benchs_answers_to_one(shared: Path, alone: Runtime) -> None:
+    whole = answers(alone)
+    assert 0 < float(whole["accuracy"]) < 1
+    for rank in range(2):
+        own = load_file(shared / f"bench-{rank}.safetensors")
+        torch.testing.assert_close(own, whole)

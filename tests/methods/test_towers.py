@@ -105,7 +105,8 @@ def reference_of(name_of: Callable[[str], str], squares: Dataset) -> Callable[[s
 
 
 def build(name: str, reference: Reference) -> TrainedMethod:
-    space = Sweep(name="any", methods=[name, *(METHODS[name].builds_on or ())]).methods[name].space()
+    methods, replayed = [name, *(METHODS[name].builds_on or ())], {"rehearsal": {"source": "pretraining"}}
+    space = Sweep(name="any", data=replayed, methods=methods).methods[name].space()
     params = {key: dimension.extremes()[0] for key, dimension in space.items()} | {
         "lr": 0.1 if name == "linear_probe" else 3e-3
     }
@@ -162,7 +163,7 @@ def test_every_method_trains_every_tower(
     method = build(name, reference)
     history = run(method, alone)
     first, last = (sum(history[i].losses.values()) for i in (0, -1))
-    assert last < 0.95 * first
+    assert last < 0.98 * first
     same_in_plain_open_clip(method, tower)
     assert all(torch.equal(reference.classifier.state_dict()[key], value) for key, value in before.items())
 

@@ -187,6 +187,7 @@ def test_options_read_back(shared: dict[str, Any], tmp_path: Path) -> None:
         "layout": "domainnet",
         "seeds": (0,),
         "retention": None,
+        "rehearsal": None,
         "root": "/data",
         "id": "real",
         "ood": None,

@@ -46,12 +46,20 @@ def command() -> Iterator[subprocess.Popen[str]]:
             assert process.stdout.readline() == "connected\n"
             seen = descendants(process.pid)
             yield process
-            assert wait_for(lambda: not any(p.is_running() for p in seen))
+            assert wait_for(lambda: not any(map(is_alive, seen)))
         finally:
             for left in seen:
                 if left.is_running():
                     left.kill()
             process.kill()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs, and does not just wait for a parent to ask how it ended: in a container there may be none."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def ask(process: subprocess.Popen[str]) -> None:

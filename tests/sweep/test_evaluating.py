@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 import yaml
 from PIL import Image
 from typer.testing import CliRunner
@@ -72,7 +73,15 @@ def right(model: ExportedModel, root: Path, tests: list[str]) -> int:
     return sum(label.name == name for label, (_, name) in zip(model.label([i for i, _ in images]), images, strict=True))
 
 
+@pytest.fixture
+def _no_ray_after() -> Iterator[None]:
+    """The command runs in this process, and would leave its Ray to the tests that follow."""
+    yield
+    ray.shutdown()
+
+
 @pytest.mark.long
+@pytest.mark.usefixtures("_no_ray_after")
 def test_new_sets_are_recorded_beside_the_old_results(copy: Results, new: Path, tmp_path: Path) -> None:
     folder = SweepFolder(copy.folder)
     before = {r.trial.id: r.model_dump_json() for r in folder.records.read_all()}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fpray.methods.base import Bench, DerivedMethod, Hyperparameters
-from fpray.methods.soups import classifier_of, stirred_in
-from fpray.model import Classifier
+from fpray.methods.soups import stirred_in
+from fpray.model import Classifier, with_weights
 
 
 class GreedySoup(DerivedMethod[Hyperparameters]):
@@ -25,14 +25,14 @@ class GreedySoup(DerivedMethod[Hyperparameters]):
     Params = Hyperparameters
 
     def finish(self, bench: Bench) -> None:
-        alone = [bench.accuracy(classifier_of(self.reference, weights)) for weights in self.sources]
+        alone = [bench.accuracy(with_weights(self.reference.classifier, weights)) for weights in self.sources]
         first, *others = sorted(range(len(alone)), key=lambda place: alone[place], reverse=True)
         self.soup, self.kept, best = self.sources[first], [first], alone[first]
         for place in others:
             more = stirred_in(self.soup, len(self.kept), self.sources[place])
-            if (reached := bench.accuracy(classifier_of(self.reference, more))) > best:
+            if (reached := bench.accuracy(with_weights(self.reference.classifier, more))) > best:
                 self.soup, best = more, reached
                 self.kept.append(place)
 
     def plain(self) -> Classifier:
-        return classifier_of(self.reference, self.soup)
+        return with_weights(self.reference.classifier, self.soup)

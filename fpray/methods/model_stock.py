@@ -9,8 +9,7 @@ from torch import Tensor
 
 from fpray.methods.base import DerivedMethod, Hyperparameters
 from fpray.methods.published import PublishedAccuracy
-from fpray.methods.soups import classifier_of
-from fpray.model import Classifier, weights_of
+from fpray.model import Classifier, weights_of, with_weights
 
 
 class ModelStock(DerivedMethod[Hyperparameters]):
@@ -32,8 +31,9 @@ class ModelStock(DerivedMethod[Hyperparameters]):
 
     def plain(self) -> Classifier:
         start, tuned = weights_of(self.reference.classifier), list(self.sources)
-        return classifier_of(
-            self.reference, {key: stock(value, [weights[key] for weights in tuned]) for key, value in start.items()}
+        return with_weights(
+            self.reference.classifier,
+            {key: stock(value, [weights[key] for weights in tuned]) for key, value in start.items()},
         )
 
 

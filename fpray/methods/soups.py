@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 from torch import Tensor
-
-from fpray.model import Classifier, Reference, load_weights
 
 Weights = Mapping[str, Tensor]
 """A trial's, see `fpray.model.weights_of`."""
@@ -19,10 +16,3 @@ def stirred_in(soup: Weights, ingredients: int, weights: Weights) -> dict[str, T
         key: (ingredients * value + weights[key]) / (ingredients + 1) if value.is_floating_point() else value
         for key, value in soup.items()
     }
-
-
-def classifier_of(reference: Reference, weights: Weights) -> Classifier:
-    """A new classifier with these weights, in `eval` mode."""
-    classifier = copy.deepcopy(reference.classifier)
-    load_weights(classifier, weights)
-    return classifier.eval()

@@ -13,8 +13,7 @@ from torch.func import functional_call
 
 from fpray.methods.base import Bench, DerivedMethod, Hyperparameters
 from fpray.methods.published import PublishedAccuracy
-from fpray.methods.soups import classifier_of
-from fpray.model import Classifier
+from fpray.model import Classifier, with_weights
 from fpray.space import Constant, Log
 
 SMALLEST = 1e-8
@@ -49,7 +48,7 @@ class TPGM(DerivedMethod[TPGMParams]):
 
     def finish(self, bench: Bench) -> None:
         (tuned,) = self.sources
-        self.left = classifier_of(self.reference, tuned)
+        self.left = with_weights(self.reference.classifier, tuned)
         start = dict(self.reference.classifier.named_parameters())
         changes = {key: weight - start[key] for key, weight in self.left.named_parameters()}
         norms = torch.stack([change.norm() for change in changes.values()])

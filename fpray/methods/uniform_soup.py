@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from fpray.methods.base import DerivedMethod, Hyperparameters
-from fpray.methods.soups import classifier_of, stirred_in
-from fpray.model import Classifier
+from fpray.methods.soups import stirred_in
+from fpray.model import Classifier, with_weights
 from fpray.space import Int
 
 
@@ -38,4 +38,4 @@ class UniformSoup(DerivedMethod[UniformSoupParams]):
         soup = self.sources[0]
         for number, weights in enumerate(self.sources[1 : self.params.ingredients], start=1):
             soup = stirred_in(soup, number, weights)
-        return classifier_of(self.reference, soup)
+        return with_weights(self.reference.classifier, soup)

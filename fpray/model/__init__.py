@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         prompts_of,
         rows_of_prompts,
         weights_of,
+        with_weights,
     )
     from fpray.model.clip import LoadedClip, open_clip_config, save_tokenizer, switch_on_checkpointing
     from fpray.model.known import computed_by, device_name
@@ -55,6 +56,7 @@ __getattr__ = attach(
                 "prompts_of",
                 "rows_of_prompts",
                 "weights_of",
+                "with_weights",
             ),
             "classifier",
         ),
@@ -97,4 +99,5 @@ __all__ = [
     "switch_on_checkpointing",
     "unpack",
     "weights_of",
+    "with_weights",
 ]

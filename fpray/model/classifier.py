@@ -117,8 +117,7 @@ def interpolate(start: nn.Module, end: nn.Module, alpha: float, into: nn.Module)
 
 def averaged(start: Classifier, weights: Mapping[str, Tensor], alpha: float) -> Classifier:
     """A new classifier with (1 - alpha) * the start's weights + alpha * those from `weights_of`, see `interpolate`."""
-    classifier = copy.deepcopy(start)
-    load_weights(classifier, weights)
+    classifier = with_weights(start, weights)
     interpolate(start, classifier, alpha, into=classifier)
     return classifier
 
@@ -133,8 +132,13 @@ def averaged_each(start: Classifier, weights: Mapping[str, Tensor], alphas: Mapp
         else (value if alphas[key] >= 0.5 else before[key])
         for key, value in weights.items()
     }
+    return with_weights(start, between)
+
+
+def with_weights(start: Classifier, weights: Mapping[str, Tensor]) -> Classifier:
+    """A new classifier of the start's architecture, in its mode, with the weights from `weights_of`."""
     classifier = copy.deepcopy(start)
-    load_weights(classifier, between)
+    load_weights(classifier, weights)
     return classifier
 
 

@@ -61,7 +61,7 @@ TOWERS: dict[str, dict[str, Any]] = {
 }
 WITH_BATCH_NORM = ["modified_resnet", "timm_resnet"]
 WITHOUT_ADAPTERS = ["modified_resnet", "timm_resnet", "timm_convnext"]
-SETTINGS = Train(epochs=2, batch_size=16, warmup_steps=0, checkpoint_seconds=0)
+SETTINGS = Train(epochs=3, batch_size=16, warmup_steps=0, checkpoint_seconds=0)
 
 
 def new_model(tower: str) -> nn.Module:
@@ -163,7 +163,7 @@ def test_every_method_trains_every_tower(
     method = build(name, reference)
     history = run(method, alone)
     first, last = (sum(history[i].losses.values()) for i in (0, -1))
-    assert last < 0.98 * first
+    assert last < 0.95 * first
     same_in_plain_open_clip(method, tower)
     assert all(torch.equal(reference.classifier.state_dict()[key], value) for key, value in before.items())
 

@@ -39,7 +39,7 @@ def test_from_the_first_line_to_the_table(
     with Terminal(call(EPOCHS), columns, rows, tmp_path) as terminal:
         assert wait_for(lambda: bool(terminal.lines()), terminal.goes_on)
         assert re.match(r"fpray [\d.]+: sweep small in ", terminal.lines()[0])
-        assert wait_for(lambda: " running" in terminal.said(), terminal.goes_on), terminal.said()
+        assert wait_for(lambda: re.search(r"\b[12] running", terminal.said()), terminal.goes_on), terminal.said()
         assert wait_for(lambda: any(f"/{EPOCHS}  cross_entropy" in line for line in terminal.lines()), terminal.goes_on)
         view = terminal.lines()
         assert any(re.match(r"full +[█▒░]{20}  \d/2 done", line) for line in view), view

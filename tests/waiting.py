@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import psutil
+
 PATIENCE_SECONDS = 600.0
 """Only what hangs takes so long, on a busy machine too."""
 
@@ -27,3 +29,11 @@ def wait_for(
         assert time.monotonic() < deadline, "waited for too long"
         time.sleep(pause)
     return True
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs, and does not just wait for a parent to ask how it ended: in a container there may be none."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

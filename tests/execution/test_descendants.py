@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.waiting import PATIENCE_SECONDS
 
 PROGRAM = """
-import os, subprocess, sys
+import os, subprocess, sys, time
 from fpray.execution.descendants import adopt_orphans, children, kill_descendants
 
 sleep = sys.argv[1]
@@ -20,7 +20,11 @@ parent.stdout.readline()
 assert [(p.name, p.has_died) for p in children()] == [("sh", False)]
 parent.kill()
 os.waitid(os.P_PID, parent.pid, os.WEXITED | os.WNOWAIT)
-orphans = [p for p in children() if p.pid != parent.pid]
+while True:
+    orphans = [p for p in children() if p.pid != parent.pid]
+    if "sh" not in {p.name for p in orphans}:  # one that has been forked may not be the other program yet
+        break
+    time.sleep(0.01)
 assert [(p.name, p.has_died) for p in orphans] == [("a) Z 1 (b", False)] * 2, orphans
 assert [p.has_died for p in children() if p.pid == parent.pid] == [True]
 kill_descendants()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.waiting import wait_for
+from tests.waiting import is_alive, wait_for
 
 SERVERS = {"gcs_server", "raylet"}
 BESIDE = """
@@ -51,4 +51,4 @@ def test_a_mistake_ends_it_too(tmp_path: Path) -> None:
         _, said = command.communicate()
     assert (command.returncode, said.count("\n")) == (2, 1), said
     assert seen, "Ray did not start"
-    assert not any(process.is_running() for process in seen)
+    assert not any(map(is_alive, seen))

@@ -14,7 +14,7 @@ import pytest
 
 from fpray.execution.lost import ANSWER_SECONDS
 from tests.faults.ray_processes import descendants, of_ray
-from tests.waiting import wait_for
+from tests.waiting import is_alive, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -52,14 +52,6 @@ def command() -> Iterator[subprocess.Popen[str]]:
                 if left.is_running():
                     left.kill()
             process.kill()
-
-
-def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs, and does not just wait for a parent to ask how it ended: in a container there may be none."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def ask(process: subprocess.Popen[str]) -> None:

@@ -16,7 +16,7 @@ from tests.faults.following import ended, records, running, to_the_end
 from tests.faults.ray_processes import descendants, of_ray, three_nodes
 from tests.faults.small import SMALL, in_epoch, outcomes, write_sweep
 from tests.sweeps import run_here
-from tests.waiting import wait_for
+from tests.waiting import is_alive, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -87,7 +87,7 @@ def assert_nothing_failed(file: Path) -> None:
 
 
 def assert_gone(processes: set[psutil.Process]) -> None:
-    assert wait_for(lambda: not any(process.is_running() for process in processes))
+    assert wait_for(lambda: not any(map(is_alive, processes)))
 
 
 def test_one_dies_while_ray_starts(sweep_file: Callable[..., Path], undisturbed: dict[str, object]) -> None:

@@ -1,6 +1,7 @@
 """A sweep of every method with a full-size ViT-B/16, on small trees in DomainNet's and ImageNet's own layouts.
 
-    python -m benchmarks.fullsize
+    python -m benchmarks.fullsize                 both layouts
+    python -m benchmarks.fullsize domainnet
 
 Weights are random and images are noise of 256 pixels, so accuracies mean nothing. The sweep shows that everything runs
 at 224 pixels, and how much memory it takes.
@@ -8,6 +9,7 @@ at 224 pixels, and how much memory it takes.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -104,9 +106,12 @@ def run(layout: str, model: str, scratch: Path) -> dict[str, Any]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("layouts", nargs="*", choices=list(FEW), default=list(FEW))
+    layouts = parser.parse_args().layouts
     with tempfile.TemporaryDirectory(prefix="fpray-fullsize-") as folder:
         model = random_weights("ViT-B-16", Path(folder) / "model")
-        for layout in ("domainnet", "imagenet"):
+        for layout in layouts:
             print(json.dumps(run(layout, model, Path(folder))), flush=True)
 
 

@@ -33,7 +33,8 @@ HEAD = """
 
     What each of fpray's own methods does, by which formula, what it needs and costs, and what was published of it: made
     from its file in `fpray/methods/` by `python -m docs.methods > docs/methods.md`. What the keys of each mean stands
-    in [sweep-file.md](sweep-file.md#methods), what the paper's methods do on DrawNet in [findings.md](findings.md).
+    in [sweep-file.md](sweep-file.md#methods), what they do on DrawNet in [findings.md](findings.md),
+    the paper's, and [beyond.md](beyond.md), all of them.
 """
 WORDS = """
     **In the formulas** w is what is trained, w0 the pre-trained and w1 a fine-tuned model's weights; loss is what is

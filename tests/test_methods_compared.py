@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.methods import Comparison, comparison_of, costs_of, gains, reached, tables
+from fpray.config import read_sweep
 from fpray.report.hypervolumes import at_trainings
 from fpray.report.pareto import Accuracy, Configuration
 from fpray.report.views import MethodView
@@ -14,6 +17,8 @@ from tests.finished import finished, pictures
 __all__ = ["finished", "pictures"]
 
 Point = tuple[float, float]
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "benchmarks" / "methods-drawnet-s.json"
 
 
 def view_of(method: str, points: list[Point], trainings: list[str]) -> MethodView:
@@ -84,3 +89,14 @@ def test_the_tables_have_every_method_and_are_the_same_of_what_is_kept(finished:
     assert sorted(begun[1:4]) == ["| full", "| lora", "| wise_ft"]
     assert sorted(begun[5:]) == ["| full", "| lora", "| wise_ft", "| zero_shot"]
     assert list(tables(Comparison.model_validate_json(comparison.model_dump_json()))) == lines
+
+
+def test_the_page_has_every_line_of_what_is_kept() -> None:
+    text = (ROOT / "docs" / "beyond.md").read_text()
+    for line in filter(None, tables(Comparison.model_validate_json(KEPT.read_text()))):
+        assert line in text, line
+
+
+def test_what_is_kept_is_of_the_shipped_sweep() -> None:
+    sweep = read_sweep(ROOT / "sweeps" / "drawnet-methods.yaml", [])
+    assert set(Comparison.model_validate_json(KEPT.read_text()).methods) == set(sweep.methods)

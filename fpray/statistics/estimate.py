@@ -34,6 +34,17 @@ class Estimate:
         one-sided tests, Schuirmann 1987)."""
         return self._beyond(margin - abs(self.value))
 
+    def repeats_that_decide(self, have: int, most: int) -> int | None:
+        """The number of repeats whose 95 % interval would leave out 0; None if it is above `most`.
+
+        Args:
+            have: so many repeats, of which the standard error is, gave the value; more of them would be like these.
+        """
+        for repeats in range(have + 1, most + 1):
+            if stdtrit(repeats - 1, 0.975) * self.error * math.sqrt(have / repeats) <= abs(self.value):
+                return repeats
+        return None
+
     def _beyond(self, distance: float) -> float:
         """The probability of an error that is larger than a distance; a half where the value is not a number."""
         if math.isnan(distance):

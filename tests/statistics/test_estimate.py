@@ -43,3 +43,13 @@ def test_without_error_all_is_known() -> None:
     assert Estimate(0.5, 0.0).p == 0.0
     assert Estimate(0.0, 0.0).p == 1.0  # "it is 0" can't be refuted
     assert (Estimate(0.5, 0.0).p_of_more_than(1.0), Estimate(1.5, 0.0).p_of_more_than(1.0)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("value", [0.6, 1.5, 4.0])
+def test_as_many_repeats_decide_as_bring_the_interval_down_to_the_value(value: float) -> None:
+    spread, have = 2.0, 3
+    wanted = Estimate(value, spread / math.sqrt(have), have - 1).repeats_that_decide(have, 1000)
+    assert wanted is not None
+    halves = {n: stats.t.ppf(0.975, n - 1) * spread / math.sqrt(n) for n in (wanted - 1, wanted)}
+    assert halves[wanted] <= value and (wanted == have + 1 or halves[wanted - 1] > value)
+    assert Estimate(value, spread / math.sqrt(have), have - 1).repeats_that_decide(have, wanted - 1) is None

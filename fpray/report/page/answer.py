@@ -14,6 +14,7 @@ from fpray.statistics import Estimate, holm, verdict
 
 OUT_OF_REACH = 100
 """Times as many repeats as there are, above which no number of them is worth naming."""
+TOO_CLOSE = "They are too close for any number of repeats within reach: take what costs less."
 AIMS = {"id_val": "id", "knee": "mean"}
 """What each rule wants to be high; the others OOD accuracy."""
 WORDS = {"id": "ID accuracy", "mean": "mean of ID and OOD accuracy", "ood": "OOD accuracy"}
@@ -72,7 +73,8 @@ def _how_sure(sweep: Sweep, aim: str, differences: Mapping[str, Estimate]) -> st
     if unsure:
         listed = _listed(unsure, differences)
         said.append(f"Undecided: on the test images its {WORDS[aim]} is not surely above that of {listed}.")
-        said.append(_what_would_decide(sweep, [differences[name] for name in unsure]))
+        draws, seeds = len(sweep.data.seeds), len(sweep.train.seeds)
+        said.append(what_would_decide(draws, seeds, [differences[name] for name in unsure]))
     return " ".join(said)
 
 
@@ -80,19 +82,42 @@ def _listed(names: Sequence[str], differences: Mapping[str, Estimate]) -> str:
     return ", ".join(f"{name} ({_shown(differences[name])} points)" for name in names)
 
 
-def _what_would_decide(sweep: Sweep, unsure: Sequence[Estimate]) -> str:
-    """As many more draws or images as would bring the intervals down to the differences."""
-    times = max((own.half_width() / max(abs(own.value), 1e-9)) ** 2 for own in unsure)
-    if times > OUT_OF_REACH:
-        return "They are too close for any number of repeats within reach: take what costs less."
-    draws = len(sweep.data.seeds)
+def what_would_decide(draws: int, seeds: int, unsure: Sequence[Estimate]) -> str:
+    """As many more draws, seeds or images as would bring the intervals down to the differences.
+
+    Args:
+        draws: of the data, over which the differences are uncertain where there are several.
+        seeds: of the training, over which they are together with the images of a single draw.
+        unsure: the differences.
+    """
+    own = max(unsure, key=_times_too_wide)
     if draws > 1:
-        return f"About {math.ceil(times * draws)} draws of the data (data.seeds) would decide it; there are {draws}."
+        return _as_many(own, draws, "draws of the data (data.seeds)")
+    # By Welch and Satterthwaite the freedom is seeds - 1, over the square of their share of the variance.
+    of_seeds = math.sqrt((seeds - 1) / own.freedom)
+    decide = _as_many(own, seeds, "training seeds (train.seeds)") if of_seeds > 0.5 else _as_many_images(own)
+    if decide == TOO_CLOSE:
+        return decide
     return (
-        f"About {max(2, math.ceil(times))} times as many test images would decide it for these trials; several draws "
-        "(data.seeds: [0, 1, 2, 3, 4]) tell what holds for others, and more configurations whether each method was "
-        "searched enough."
+        f"{decide} Several draws (data.seeds: [0, 1, 2, 3, 4]) tell what holds for others, and more configurations "
+        "whether each method was searched enough."
     )
+
+
+def _times_too_wide(own: Estimate) -> float:
+    return own.half_width() / max(abs(own.value), 1e-9)
+
+
+def _as_many_images(own: Estimate) -> str:
+    times = math.ceil(_times_too_wide(own) ** 2)
+    if times > OUT_OF_REACH:
+        return TOO_CLOSE
+    return f"About {max(2, times)} times as many test images would decide it for these trials."
+
+
+def _as_many(own: Estimate, have: int, of_what: str) -> str:
+    wanted = own.repeats_that_decide(have, OUT_OF_REACH * have)
+    return TOO_CLOSE if wanted is None else f"About {wanted} {of_what} would decide it; there are {have}."
 
 
 def _validated(aim: str, own: Configuration) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import tempfile
 import traceback
@@ -83,6 +84,17 @@ def _clean_up(train: Train) -> None:
         torch.compiler.reset()  # it compiles a function for eight kinds of module at most, then gives up in silence
     gc.collect()
     torch.cuda.empty_cache()
+    give_memory_back()
+
+
+def give_memory_back() -> None:
+    """Give what is free of this process's memory back to the system; glibc alone keeps it.
+
+    Each trial has threads of its own, and glibc by thread an arena of its own: what one trial freed, the next would not
+    use. With a ViT-B/16 a process came to hold 11 GiB, where no trial takes more than 6.
+    """
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(ctypes.c_size_t(0))
 
 
 def _fit(record: Record, packed: PackedSettings, folder: SweepFolder, work: Work) -> None:

@@ -25,6 +25,7 @@ from fpray.execution.tune_internals import (
     QuietReporter,
     hand_no_environment_on,
     keep_credentials_from_logs,
+    killed_for_memory,
 )
 from fpray.records import LostHoldError, Record, SupersededError, SweepFolder
 from fpray.search import AskAndTell, Wait
@@ -52,6 +53,10 @@ ASK_EVERY = 0.5
 """Seconds between two looks whether a trial may begin that may not now, while none ends."""
 KEPT_SECONDS = 60.0
 """How long a process is kept for a trial to come: somewhat longer than it takes to start one."""
+LACKED_MEMORY = (
+    "Ray ended the trial's process, since its node was running out of memory: lower resources.concurrency or "
+    "train.batch_size, raise train.accumulate, or set train.gradient_checkpointing to true"
+)
 
 
 def execute(
@@ -91,7 +96,7 @@ def execute(
         keep_credentials_from_logs()
     # Else Tune itself would run the attempt again, by the same number, when its node was taken away by notice.
     os.environ["RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE"] = "1"
-    with tempfile.TemporaryDirectory(prefix="fpray-tune-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="fpray-tune-") as scratch, killed_for_memory(searcher.lack_memory):
         tune.Tuner(
             tune.with_resources(
                 trainable(packed, folder, work), lambda config: requests[config["record"]["trial"]["method"]]
@@ -144,6 +149,8 @@ class _ScheduleSearcher(Searcher):
         """When a trial's process was left last, in seconds of the clock."""
         self._lacked_room = False
         """Whether a trial was not begun for want of room, when one was asked for last."""
+        self._lacked_memory = False
+        """Whether the process of the trial that ends next was killed for want of memory."""
         self._stopped = False
         """Whether a trial has stopped because it was asked to."""
         self.no_more = False
@@ -168,9 +175,10 @@ class _ScheduleSearcher(Searcher):
         self._ended, self._ask_again = time.monotonic(), -math.inf
         claimed = self._running.pop(trial_id)
         self.started.discard(trial_id)
+        lacked_memory, self._lacked_memory = self._lacked_memory, False
         try:
             if self.problem is None:
-                self._complete(claimed, result or {})
+                self._complete(claimed, result or {}, lacked_memory)
         except (OSError, LostHoldError, UserError) as problem:
             self.problem = problem
 
@@ -192,6 +200,10 @@ class _ScheduleSearcher(Searcher):
         self._running[trial_id] = record
         return {"record": record.model_dump(mode="json")}
 
+    def lack_memory(self) -> None:
+        """The process of the trial that ends next was killed for want of memory."""
+        self._lacked_memory = True
+
     def to_come(self) -> int:
         """How many trials wait for others' results, which may come soon."""
         soon = time.monotonic() < self._ended + KEPT_SECONDS
@@ -206,7 +218,7 @@ class _ScheduleSearcher(Searcher):
         self._lacked_room |= not has_room
         return has_room
 
-    def _complete(self, claimed: Record, result: dict[str, Any]) -> None:
+    def _complete(self, claimed: Record, result: dict[str, Any], lacked_memory: bool) -> None:
         """Find out how a trial's process left its trial."""
         if STORAGE_ERROR in result:
             raise StorageError(*result[STORAGE_ERROR])
@@ -217,6 +229,7 @@ class _ScheduleSearcher(Searcher):
             if self._stopped or not self._may_go_on():
                 self._schedule.tell(record)  # it stopped because it was asked to
                 return
+            record = record.with_error(LACKED_MEMORY) if lacked_memory else record
             record = record.attempt_failed(self._schedule.sweep.resources.max_failures)
             if record.has_ended:
                 self._write(record, claimed)

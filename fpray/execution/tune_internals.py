@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from ray._private import worker
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.execution import tune_controller
 from ray.tune.execution.class_cache import DEFAULT_ENV_VARS, ENV_VARS_TO_PROPAGATE
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -70,6 +72,28 @@ def hand_no_environment_on() -> None:
     """
     ENV_VARS_TO_PROPAGATE.clear()
     DEFAULT_ENV_VARS.clear()
+
+
+@contextmanager
+def killed_for_memory(told: Callable[[], None]) -> Iterator[None]:
+    """Let Tune take a process that Ray killed for want of memory for one that died; by itself it ends the sweep.
+
+    Args:
+        told: called right before Tune says that the process's trial has ended.
+    """
+
+    def failed(manager: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError):
+            told()
+            exception = RayActorError(error_msg=str(exception))
+        before(manager, tracked_actor_task, exception)
+
+    before = RayActorManager._actor_task_failed
+    cast(Any, RayActorManager)._actor_task_failed = failed
+    try:
+        yield
+    finally:
+        cast(Any, RayActorManager)._actor_task_failed = before
 
 
 @contextmanager

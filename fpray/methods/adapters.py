@@ -82,6 +82,7 @@ class AdaptedMethod(TrainedMethod[A]):
                         f"adapter can change; {instead}"
                     )
 
+    @torch.no_grad()  # peft merges OFT in place: with a gradient, autograd would hold the merged weights for ever
     def plain(self) -> Classifier:
         merged = copy.deepcopy(self.classifier)
         encoder: nn.Module = merged.encoder.merge_and_unload()  # type: ignore[operator]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -179,6 +180,14 @@ class MethodConformance:
             torch.testing.assert_close(left(pixels), expected(pixels), rtol=1e-5, atol=1e-5)
             assert not torch.allclose(left(pixels), reference.classifier(pixels), atol=1e-2)
 
+    def test_what_is_made_to_be_left_behind_is_freed(self, reference: Reference) -> None:
+        """What is written in place into a tensor that autograd has saved would hold itself for ever."""
+        method, _ = self.trained(reference)
+        method.plain()
+        before = _tensors_alive()
+        method.plain()
+        assert _tensors_alive() == before
+
     def test_weights_load_into_plain_open_clip(self, reference: Reference, pixels: Tensor) -> None:
         method, _ = self.trained(reference)
         left = method.plain().eval()
@@ -191,6 +200,11 @@ class MethodConformance:
         assert not [key for key in missing if key.startswith("visual.")]
         with torch.no_grad():
             torch.testing.assert_close(fresh.encode_image(pixels), left.encoder(pixels))
+
+
+def _tensors_alive() -> int:
+    gc.collect()
+    return sum(issubclass(type(found), Tensor) for found in gc.get_objects())
 
 
 def _moved(reference: Reference, seed: int) -> Mapping[str, Tensor]:

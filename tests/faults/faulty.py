@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,6 +59,14 @@ def run_out_of_memory() -> NoReturn:
     raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
+def use_up_memory() -> NoReturn:
+    """Take the machine's memory, until Ray kills this process."""
+    taken = []
+    while True:
+        taken.append(bytearray(b"1") * 100_000_000)
+        time.sleep(0.1)
+
+
 def hang() -> None:
     threading.Event().wait()
 
@@ -77,7 +86,7 @@ def lose_a_loader() -> None:
 
 
 KINDS: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (kill, crash, run_out_of_memory, hang, freeze, fill_the_disk, lose_a_loader)
+    f.__name__: f for f in (kill, crash, run_out_of_memory, use_up_memory, hang, freeze, fill_the_disk, lose_a_loader)
 }
 
 

@@ -11,11 +11,16 @@ from pathlib import Path
 
 import pytest
 from ray._private import ray_constants, worker
+from ray.air.execution import FixedResourceManager
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.air.execution._internal.tracked_actor import TrackedActor
+from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.execution import tune_controller
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from fpray.execution.ray_internals import on_loopback
-from fpray.execution.tune_internals import QuietReporter, asked_before_ray_speaks
+from fpray.execution.tune_internals import QuietReporter, asked_before_ray_speaks, killed_for_memory
 from tests.waiting import PATIENCE_SECONDS
 
 
@@ -109,6 +114,22 @@ def test_before_ray_speaks_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert "logger.error(" in inspect.getsource(tune_controller.TuneController._trial_task_failure)
     tune_controller.logger.error("a trial")
     assert len(said) == 2
+
+
+def test_a_kill_for_memory_is_a_death_for_tune(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself it raises, see what of it is written over."""
+    told: list[str] = []
+    died: list[Exception] = []
+    manager = RayActorManager(FixedResourceManager({"CPU": 1}))
+    monkeypatch.setattr(manager, "_cleanup_actor", lambda tracked_actor: None)
+    task = TrackedActorTask(tracked_actor=TrackedActor(1, on_error=lambda _, error: died.append(error)))
+    killed = OutOfMemoryError("low on memory")
+    with pytest.raises(RuntimeError, match="unexpected exception"):
+        manager._actor_task_failed(tracked_actor_task=task, exception=killed)
+    with killed_for_memory(lambda: told.append("killed")):
+        manager._actor_task_failed(tracked_actor_task=task, exception=killed)
+    assert told == ["killed"]
+    assert [(type(error), str(error)) for error in died] == [(RayActorError, "low on memory")]
 
 
 @pytest.mark.long

@@ -33,6 +33,10 @@ FEW: dict[str, dict[str, Any]] = {
 """Options with which a sweep on two CPU cores takes minutes."""
 
 
+STEPS = {"tpgm": {"steps": 3, "batch_size": 8}}
+"""What a method does after training, that it takes no longer than the others."""
+
+
 class PeakMemory(threading.Thread):
     """The peak memory of a process's descendants in GiB: of the largest one, and of all together."""
 
@@ -80,7 +84,7 @@ def run(layout: str, model: str, scratch: Path) -> dict[str, Any]:
         "model": {"name": model},
         # Two seeds, which Model Stock takes.
         "train": {"epochs": 1, "batch_size": 2, "alphas": 3, "seeds": [0, 1]},
-        "methods": {name: {"trials": 1} for name in listed("all", seeds=2, replaying=True)},
+        "methods": {name: {"trials": 1} | STEPS.get(name, {}) for name in listed("all", seeds=2, replaying=True)},
         "storage": str(scratch / "results"),
         "tracking": None,
     }

@@ -73,6 +73,9 @@ class Bench(Protocol):
     Each question is a sign of life. Several workers get the same answers.
     """
 
+    room: int
+    """The images of which a gradient may be taken at a time: as many as a step of training takes on a worker."""
+
     def accuracy(self, classifier: Classifier) -> float:
         """The share of the images that a classifier, in `eval` mode, gets right."""
 

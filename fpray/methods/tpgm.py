@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from fpray.data import Batch
 from fpray.methods.base import Bench, DerivedMethod, Hyperparameters
 from fpray.methods.published import PublishedAccuracy
 from fpray.model import Classifier, with_weights
@@ -57,14 +58,25 @@ class TPGM(DerivedMethod[TPGMParams]):
         with torch.enable_grad():
             for batch in bench.batches(self.params.steps, self.params.batch_size):
                 weights = projected(start, changes, radii, norms)
-                loss = F.cross_entropy(functional_call(self.left, weights, (batch["images"],)), batch["labels"])
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                torch.autograd.backward(list(weights.values()), self._gradients(weights, batch, bench.room))
                 optimizer.step()
                 with torch.no_grad():
                     radii.copy_(within(radii, norms))
         self.radii, self.norms = radii.detach(), norms
         self.left.load_state_dict(projected(start, changes, self.radii, norms), strict=False)
+
+    def _gradients(self, weights: Mapping[str, Tensor], batch: Batch, room: int) -> list[Tensor]:
+        """Those of the batch's mean loss in the weights, which add up over parts of the batch.
+
+        Args:
+            room: the images of a part.
+        """
+        leaves = {key: weight.detach().requires_grad_() for key, weight in weights.items()}
+        for images, labels in zip(*(torch.split(batch[key], room) for key in ("images", "labels")), strict=True):
+            loss = F.cross_entropy(functional_call(self.left, leaves, (images,)), labels, reduction="sum")
+            (loss / len(batch["labels"])).backward()  # type: ignore[no-untyped-call]
+        return [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves.values()]
 
     def plain(self) -> Classifier:
         return self.left

@@ -70,7 +70,7 @@ class MethodConformance:
         if self.method.builds_on is not None:
             method.take_sources(self.sources(reference))
         if self.method.learns_from_validation:
-            method.finish(ValidationBench(reference, Runtime(reference.device), None))
+            method.finish(ValidationBench(reference, Runtime(reference.device), None, 128))
         if isinstance(method, TrainedMethod):
             method.begin(Course([1.0, 0.5], SETTINGS.clip_grad_norm))
         return method

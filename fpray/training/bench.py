@@ -24,8 +24,8 @@ def seen_half(images: int) -> NDArray[np.bool_]:
 class ValidationBench:
     """See `fpray.methods.Bench`."""
 
-    def __init__(self, reference: Reference, runtime: Runtime, autocast: torch.dtype | None) -> None:
-        self._reference, self._runtime, self._autocast = reference, runtime, autocast
+    def __init__(self, reference: Reference, runtime: Runtime, autocast: torch.dtype | None, room: int) -> None:
+        self._reference, self._runtime, self._autocast, self.room = reference, runtime, autocast, room
         self.split = next(s for s in reference.dataset.splits() if s.role == "id" and s.part == "val")
         self.seen = seen_half(len(reference.dataset.images(self.split)))
         self._indices = self.seen.nonzero()[0].tolist()

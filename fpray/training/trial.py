@@ -112,9 +112,10 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
         train_settings = settings.train.model_copy(update={"epochs": record.trial.epochs(settings.train.epochs)})
         record, known = _train(method, record, train_settings, checkpoint, store, runtime)
     began = time.monotonic()
-    bench = ValidationBench(reference, runtime, settings.train.autocast) if method.learns_from_validation else None
+    bench = _bench(settings.train, reference, runtime) if method.learns_from_validation else None
     if bench is not None:
-        method.finish(bench)
+        with explained(settings, (record.trial.model or Model()).name, runtime.device):
+            method.finish(bench)
     classifier = method.plain()
     if isinstance(method, TrainedMethod) and classifier is not method.current():  # as with LoRA, which is merged
         known = {}
@@ -142,6 +143,11 @@ def _run(record: Record, settings: TrialSettings, reference: Reference, store: A
             )
         )
         store.remove_checkpoints(record.trial.id)
+
+
+def _bench(train: Train, reference: Reference, runtime: Runtime) -> ValidationBench:
+    room = max(1, int(train.batch_size) // runtime.world_size // train.accumulate)
+    return ValidationBench(reference, runtime, train.autocast, room)
 
 
 def build_method(record: Record, reference: Reference, store: RecordStore) -> Method[Any]:

@@ -34,7 +34,7 @@ def left(name: str, reference: Reference, sources: Sequence[Weights], **params: 
     method = METHODS[name].make(params, reference)
     method.take_sources(sources)
     if method.learns_from_validation:
-        method.finish(ValidationBench(reference, Runtime(torch.device("cpu")), None))
+        method.finish(ValidationBench(reference, Runtime(torch.device("cpu")), None, 128))
     return weights_of(method.plain())
 
 
@@ -94,7 +94,7 @@ def test_a_greedy_soup_takes_what_makes_it_better(reference: Reference) -> None:
 
 def test_a_greedy_soup_is_never_below_the_best_alone_whatever_the_order(reference: Reference) -> None:
     sources = [moved(reference, seed, 0.02 * (seed + 1)) for seed in range(5)]
-    bench = ValidationBench(reference, Runtime(torch.device("cpu")), None)
+    bench = ValidationBench(reference, Runtime(torch.device("cpu")), None, 128)
     reached = []
     for order in (sources, sources[::-1], sources[2:] + sources[:2]):
         method = GreedySoup.make({}, reference)

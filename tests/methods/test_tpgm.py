@@ -18,7 +18,7 @@ PARAMS = {"radius_lr": 0.01, "steps": 20, "batch_size": 4}
 def finished(reference: Reference, source: Weights, **params: float) -> tuple[TPGM, ValidationBench]:
     method, bench = (
         TPGM.make(PARAMS | params, reference),
-        ValidationBench(reference, Runtime(torch.device("cpu")), None),
+        ValidationBench(reference, Runtime(torch.device("cpu")), None, 128),
     )
     method.take_sources([source])
     method.finish(bench)
@@ -81,3 +81,14 @@ def test_the_loss_on_the_bench_falls(reference: Reference) -> None:
             for own in (half.eval(), method.plain())
         ]
     assert losses[1] < losses[0]
+
+
+def test_parts_of_a_batch_add_up_to_it(reference: Reference) -> None:
+    source, runtime = moved(reference, 0), Runtime(torch.device("cpu"))
+    radii = []
+    for room in (16, 3):
+        method = TPGM.make(PARAMS | {"batch_size": 16, "steps": 3}, reference)
+        method.take_sources([source])
+        method.finish(ValidationBench(reference, runtime, None, room))
+        radii.append(method.radii)
+    torch.testing.assert_close(*radii, rtol=1e-5, atol=1e-6)

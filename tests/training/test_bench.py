@@ -22,7 +22,7 @@ def test_a_half_is_always_the_same_and_knows_no_order() -> None:
 
 
 def test_its_accuracy_is_that_of_its_half(reference: Reference, alone: Runtime) -> None:
-    bench = ValidationBench(reference, alone, None)
+    bench = ValidationBench(reference, alone, None, 128)
     images = Evaluator(reference, [VALIDATION], alone, None).predict(reference.classifier)["id/val"].images
     assert bench.accuracy(reference.classifier) == np.float32(images.correct[bench.seen].mean())
     rest = images.without(bench.seen)
@@ -32,7 +32,7 @@ def test_its_accuracy_is_that_of_its_half(reference: Reference, alone: Runtime) 
 
 
 def test_its_batches_are_of_its_half_and_always_the_same(reference: Reference, alone: Runtime) -> None:
-    bench = ValidationBench(reference, alone, None)
+    bench = ValidationBench(reference, alone, None, 128)
     pixels = reference.dataset.images(VALIDATION)
     known = {round(reference.loaded.preprocess(pixels[i]).mean().item(), 4) for i in np.flatnonzero(bench.seen)}
     first, again = (list(bench.batches(7, 4)) for _ in range(2))

@@ -72,7 +72,7 @@ def worker(rank: int, folder: str) -> None:
 
 def answers(runtime: Runtime) -> dict[str, Tensor]:
     """What the bench says of the reference, and the images of its batches."""
-    bench = ValidationBench(small_reference(), runtime, None)
+    bench = ValidationBench(small_reference(), runtime, None, 128)
     images = torch.stack([batch["images"] for batch in bench.batches(3, 4)])
     return {"accuracy": torch.tensor(bench.accuracy(small_reference().classifier)), "images": images}
 

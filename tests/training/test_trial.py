@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import Module
 from torch.nn.functional import normalize
 from torch.nn.modules.module import register_module_forward_pre_hook
 from upath import UPath
@@ -19,6 +20,7 @@ from fpray.config.schema import Sweep
 from fpray.data.layouts.domains import Domains
 from fpray.kept import kept_files
 from fpray.methods import Batch
+from fpray.model import Classifier
 from fpray.model.clip import load_clip
 from fpray.model.names import Model
 from fpray.records import UNREADABLE, Record, RecordStore, SweepFolder, Trial
@@ -285,3 +287,25 @@ def test_a_trial_with_epochs_of_its_own_trains_as_many(
     assert [len(record.history) for record in (short, usual)] == [1, 2]
     assert short.history[-1].validation
     assert short.history[-1].lr < usual.history[0].lr  # its own cosine has come to its end
+
+
+def test_after_training_a_gradient_is_of_no_more_images_than_in_training(
+    tree: Path, tiny_clip: str, tmp_path: Path, alone: Runtime
+) -> None:
+    learning = {"radius_lr": 0.01, "steps": 2, "batch_size": 20}
+    train = {"epochs": 1, "batch_size": 32, "accumulate": 4, "lr": 1e-3}
+    sweep = sweep_of(tree, tiny_clip, train=train, methods={"full": None, "tpgm": learning})
+    run(full(), sweep, tmp_path, alone)
+    seen: list[int] = []
+
+    def note(module: Module, inputs: tuple[Any, ...]) -> None:
+        if isinstance(module, Classifier) and torch.is_grad_enabled():
+            seen.append(len(inputs[0]))
+
+    hook = register_module_forward_pre_hook(note)
+    try:
+        trial = Trial(id="tpgm-000", method="tpgm", number=0, seed=0, params=learning, sources=("full-000",))
+        assert run(trial, sweep, tmp_path, alone).status == "finished"
+    finally:
+        hook.remove()
+    assert seen == [8, 8, 4] * 2

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray
 from ray._private import ray_constants, worker
-from ray.air.execution import FixedResourceManager
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.air.execution._internal.tracked_actor import TrackedActor
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
@@ -120,7 +120,8 @@ def test_a_kill_for_memory_is_a_death_for_tune(monkeypatch: pytest.MonkeyPatch) 
     """By itself it raises, see what of it is written over."""
     told: list[str] = []
     died: list[Exception] = []
-    manager = RayActorManager(FixedResourceManager({"CPU": 1}))
+    manager = RayActorManager.__new__(RayActorManager)  # made in full it would start a Ray
+    manager._failed_actor_ids = set()
     monkeypatch.setattr(manager, "_cleanup_actor", lambda tracked_actor: None)
     task = TrackedActorTask(tracked_actor=TrackedActor(1, on_error=lambda _, error: died.append(error)))
     killed = OutOfMemoryError("low on memory")
@@ -130,6 +131,7 @@ def test_a_kill_for_memory_is_a_death_for_tune(monkeypatch: pytest.MonkeyPatch) 
         manager._actor_task_failed(tracked_actor_task=task, exception=killed)
     assert told == ["killed"]
     assert [(type(error), str(error)) for error in died] == [(RayActorError, "low on memory")]
+    assert not ray.is_initialized()
 
 
 @pytest.mark.long

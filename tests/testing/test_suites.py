@@ -130,9 +130,9 @@ def names_of_tests(suite: type) -> set[str]:
 
 
 def test_tests_of_training_are_for_methods_that_train() -> None:
-    assert len(names_of_tests(MethodConformance)) == 9
+    assert len(names_of_tests(MethodConformance)) == 10
     for kind in METHODS.values():
-        expected = 9 - 2 * kind.compares_images if issubclass(kind, TrainedMethod) else 3
+        expected = 10 - 2 * kind.compares_images if issubclass(kind, TrainedMethod) else 4
         assert len(names_of_tests(type(suite_of(kind)))) == expected
 
 

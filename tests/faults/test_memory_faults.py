@@ -6,14 +6,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-import ray
 
 from fpray.config.file import check_sweep
 from fpray.execution.executor import LACKED_MEMORY
-from fpray.sweep.events import events
-from fpray.sweep.run import run_sweep
-from tests.faults.faulty import Fault, epochs_begun, plan, work
+from tests.faults.faulty import Fault, epochs_begun, plan
 from tests.faults.small import SMALL, in_epoch
+from tests.faults.swept import swept
 from tests.sweeps import records_in
 
 pytestmark = pytest.mark.long
@@ -33,14 +31,9 @@ def test_it_is_tried_again_and_the_others_run_on(
     )
     memory = psutil.virtual_memory()
     monkeypatch.setenv("RAY_memory_usage_threshold", str(1 - (memory.available - ROOM) / memory.total))
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    try:
-        with events.console.capture() as captured:
-            code = run_sweep(sweep, work=work)
-    finally:
-        ray.shutdown()
+    code, said = swept(sweep)
     greedy, other = records_in(tmp_path / "small").values()
-    assert f"full-000 is tried again from epoch 2: {LACKED_MEMORY}" in captured.get()
+    assert f"full-000 is tried again from epoch 2: {LACKED_MEMORY}" in said
     assert (other.status, other.attempt) == ("finished", 1)
     if len(beats) == 1:
         assert (code, greedy.status, greedy.attempt) == (0, "finished", 2)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import ray
 import torch
 from upath import UPath
 
 from fpray.config.file import check_sweep
 from fpray.records import SweepFolder
 from fpray.search import Schedule
-from fpray.sweep.events import events
-from fpray.sweep.run import run_sweep
 from fpray.training import Runtime
 from tests.faults.faulty import Fault, epochs_begun, plan, work
 from tests.faults.small import SMALL, in_epoch, outcomes
+from tests.faults.swept import swept
 from tests.sweeps import records_in
 
 
@@ -30,13 +28,7 @@ def test_one_is_killed_one_crashes_and_one_lacks_memory(tmp_path: Path, tiny_cli
         "full-002#1": Fault("run_out_of_memory", "beat", in_epoch(2)),
     }
     plan(folder, faults)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    try:
-        with events.console.capture() as captured:
-            code = run_sweep(sweep, work=work)
-    finally:
-        ray.shutdown()
-    said = captured.get()
+    code, said = swept(sweep)
     killed, crashed, lacking = records_in(folder).values()
     assert code == 1, said
     assert "full-000 is tried again from epoch 2: its process died" in said

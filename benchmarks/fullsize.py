@@ -31,8 +31,6 @@ FEW: dict[str, dict[str, Any]] = {
     "imagenet": {"wnids": ["n01484850", "n03196217"]},  # in all five shifts
 }
 """Options with which a sweep on two CPU cores takes minutes."""
-
-
 STEPS = {"tpgm": {"steps": 3, "batch_size": 8}}
 """What a method does after training, that it takes no longer than the others."""
 

@@ -97,7 +97,7 @@ def comparison_of(results: Results) -> Comparison:
     configurations = {point.name: point for point in report.points}
     views = {method: MethodView.of(own) for method, own in by_method(configurations).items()}
     point, costs = reference_point_of(views), costs_of(results)
-    paid = costs[FREE] * len(trainings_of(views[FREE]))
+    paid = costs[FREE] * len(at_trainings(views[FREE], point))
     picked = {method: pick(own, RULE) for method, own in by_method(configurations).items()}
     names = {method: own.name for method, own in picked.items() if own is not None}
 
@@ -144,7 +144,7 @@ def reached(views: Views, point: tuple[float, float], affordable: Mapping[str, f
     Args:
         affordable: how many trainings.
     """
-    curves = {method: (0.0, *at_trainings(own, point)) for method, own in views.items() if trainings_of(own)}
+    curves = {method: (0.0, *own) for method, seen in views.items() if (own := at_trainings(seen, point))}
     whole = {method: curve[-1] for method, curve in curves.items()}
     paid = {m: float(np.interp(affordable[m], range(len(curve)), curve)) for m, curve in curves.items()}
     found = {}
@@ -168,10 +168,6 @@ def costs_of(results: Results) -> dict[str, float]:
         seconds = sum(cost.seconds for trial in taken if (cost := trials[trial].cost) is not None)
         of_method[method] = seconds / sum(trials[trial].trial.configuration in names for trial in taken)
     return {method: cost / of_method["full"] for method, cost in of_method.items()}
-
-
-def trainings_of(own: MethodView) -> set[str]:
-    return {name for trainings in own.trainings for name in trainings}
 
 
 def _column(known: Mapping[str, Estimate], words: str, margin: float) -> dict[str, Difference]:
